@@ -1,0 +1,16 @@
+"""Networks that read characters, and what they cost. Keras only: any backend."""
+
+from hccr_lib.models.cost import cost_table, count_macs
+from hccr_lib.models.layers import (
+    GlobalWeightedAveragePooling2D,
+    GlobalWeightedOutputAveragePooling2D,
+)
+from hccr_lib.models.melnyk_net import melnyk_net
+
+__all__ = [
+    "GlobalWeightedAveragePooling2D",
+    "GlobalWeightedOutputAveragePooling2D",
+    "cost_table",
+    "count_macs",
+    "melnyk_net",
+]

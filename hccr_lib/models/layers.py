@@ -1,0 +1,112 @@
+"""The two trainable poolings of Melnyk-Net.
+
+Global average pooling (GAP) gives every position of a feature map the same say. Melnyk et al.
+let the network learn what each position, or each map, is worth:
+
+=================  =======================================  ====================
+GAP                mean over (x, y) of  f(x, y, c)          no weights
+GWOAP (model B)    sum over (x, y) of   w(c) f(x, y, c)     c weights
+GWAP (model C)     sum over (x, y) of   w(x, y, c) f(x, y, c)   h * w * c weights
+=================  =======================================  ====================
+
+Both weighted poolings *sum*. Their weights start at one, as in the authors' released code, so an
+untrained GWAP is h * w times GAP (36 times for the 6 x 6 maps of a 96 x 96 image).
+"""
+
+import keras
+from keras import ops
+
+
+class _WeightedPooling2D(keras.layers.Layer):
+    """What both poolings share: one `kernel` that multiplies the maps before they are summed."""
+
+    def __init__(self, kernel_initializer="ones", kernel_regularizer=None, **kwargs):
+        super().__init__(**kwargs)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+
+    def kernel_shape(self, input_shape):
+        raise NotImplementedError
+
+    def build(self, input_shape):
+        shape = self.kernel_shape(input_shape)
+        if None in shape:
+            raise ValueError(
+                f"{type(self).__name__} needs feature maps of a known size, "
+                f"one weight for each value. Received: input_shape={tuple(input_shape)}"
+            )
+        self.kernel = self.add_weight(
+            name="kernel",
+            shape=shape,
+            initializer=self.kernel_initializer,
+            regularizer=self.kernel_regularizer,
+        )
+
+    def call(self, inputs):
+        return ops.sum(inputs * self.kernel, axis=(1, 2))
+
+    def compute_output_shape(self, input_shape):
+        return (input_shape[0], input_shape[-1])
+
+    def get_config(self):
+        return {
+            **super().get_config(),
+            "kernel_initializer": keras.initializers.serialize(self.kernel_initializer),
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }
+
+
+@keras.saving.register_keras_serializable(package="hccr_lib")
+class GlobalWeightedAveragePooling2D(_WeightedPooling2D):
+    """GWAP: the sum over positions of each feature map times its own map of weights.
+
+    Melnyk, You and Li, "A high-performance CNN method for offline handwritten Chinese character
+    recognition and visualization", Soft Computing 2020, section 3.2 (model C).
+
+    Args:
+        kernel_initializer: Initial weights. Ones, as published: the pooling starts as a sum.
+        kernel_regularizer: Optional regularizer of the weights.
+
+    Input shape:
+        `(batch, h, w, c)` with h, w and c known.
+
+    Output shape:
+        `(batch, c)`.
+
+    Example:
+
+    >>> maps = keras.ops.ones((2, 6, 6, 448))
+    >>> GlobalWeightedAveragePooling2D()(maps).shape
+    (2, 448)
+    """
+
+    def kernel_shape(self, input_shape):
+        return tuple(input_shape[1:])
+
+
+@keras.saving.register_keras_serializable(package="hccr_lib")
+class GlobalWeightedOutputAveragePooling2D(_WeightedPooling2D):
+    """GWOAP: the sum over positions of each feature map, times one weight for the map.
+
+    Melnyk, You and Li, Soft Computing 2020, section 3.2 (model B).
+
+    Args:
+        kernel_initializer: Initial weights. Ones, as published: the pooling starts as a sum.
+        kernel_regularizer: Optional regularizer of the weights.
+
+    Input shape:
+        `(batch, h, w, c)` with c known; h and w may vary.
+
+    Output shape:
+        `(batch, c)`.
+
+    Example:
+
+    >>> maps = keras.ops.ones((2, 6, 6, 448))
+    >>> GlobalWeightedOutputAveragePooling2D()(maps).shape
+    (2, 448)
+    """
+
+    def kernel_shape(self, input_shape):
+        return (input_shape[-1],)

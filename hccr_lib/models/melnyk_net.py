@@ -1,0 +1,143 @@
+"""Melnyk-Net: 14 convolutions, one pooling, one dense layer.
+
+Melnyk, You and Li, "A high-performance CNN method for offline handwritten Chinese character
+recognition and visualization", Soft Computing 2020 (arXiv:1812.11489), table 1.
+
+From the second block on, a block is wide - narrow - wide: the narrow convolution in the middle is
+the bottleneck that saves multiplications (eqs. 2-5, see `hccr_lib.models.cost`). The three models
+differ only in the pooling that turns 6 x 6 maps into one vector: A averages (GAP), B weighs each
+map (GWOAP), C weighs each position of each map (GWAP).
+"""
+
+from pathlib import Path
+
+import keras
+from keras import layers
+
+from hccr_lib.models.layers import (
+    GlobalWeightedAveragePooling2D,
+    GlobalWeightedOutputAveragePooling2D,
+)
+
+BLOCKS = ((64, 64), (96, 64, 96), (128, 96, 128), (256, 192, 256), (448, 256, 448))
+POOLINGS = {
+    "A": ("gap", layers.GlobalAveragePooling2D),
+    "B": ("gwoap", GlobalWeightedOutputAveragePooling2D),
+    "C": ("gwap", GlobalWeightedAveragePooling2D),
+}
+L2 = 1e-3
+
+
+def melnyk_net(
+    variant="C",
+    *,
+    num_classes=3755,
+    width=1.0,
+    include_top=True,
+    weights=None,
+    input_size=96,
+):
+    """Builds model A, B or C.
+
+    Args:
+        variant: "A" (GAP), "B" (GWOAP) or "C" (GWAP).
+        num_classes: Number of characters, 3,755 for GB2312 level 1.
+        width: Multiplies the channels of every convolution; each is rounded to a multiple of 8,
+            at least 8. 1.0 is the paper.
+        include_top: False leaves dropout and the dense layer out; the output is then the pooled
+            features, `(batch, channels)`, 448 channels at width 1.
+        weights: None (random), or the path of a `.keras` or `.weights.h5` file that was saved
+            from the same variant, num_classes, width and input_size with its top.
+        input_size: Height and width of the images, a multiple of 16. 96 is the paper; the
+            kernel of GWAP has input_size / 16 rows and columns.
+
+    Returns:
+        An uncompiled functional `keras.Model`. Input: `(batch, input_size, input_size, 1)`, ink
+        bright on 0, values in 0..255 (the first batch normalization scales them). Output:
+        `(batch, num_classes)` float32 probabilities.
+
+    Raises:
+        ValueError: A setting that no network can be built from, or weights of another network.
+        FileNotFoundError: `weights` names no file.
+
+    Example:
+
+    >>> melnyk_net("C").count_params()
+    6523819
+    """
+    if variant not in POOLINGS:
+        choices = ", ".join(repr(name) for name in POOLINGS)
+        raise ValueError(f"variant must be one of {choices}. Received: variant={variant!r}")
+    if num_classes < 1:
+        raise ValueError(f"num_classes must be at least 1. Received: num_classes={num_classes!r}")
+    if width <= 0:
+        raise ValueError(f"width must be positive. Received: width={width!r}")
+    if input_size < 16 or input_size % 16:
+        raise ValueError(
+            f"input_size must be a multiple of 16, at least 16: four poolings halve it. "
+            f"Received: input_size={input_size!r}"
+        )
+    # Features may be computed in half precision, the head that reads them never is.
+    head_dtype = keras.config.dtype_policy().variable_dtype
+    pooling_name, pooling = POOLINGS[variant]
+
+    image = keras.Input((input_size, input_size, 1), name="image")
+    x = image
+    for number, block in enumerate(BLOCKS, start=1):
+        if number > 1:
+            x = layers.AveragePooling2D(3, strides=2, padding="same", name=f"pool{number - 1}")(x)
+        for position, channels in enumerate(block, start=1):
+            x = _conv_bn_relu(x, _scaled(channels, width), f"conv{number}_{position}")
+    pooled = pooling(name=pooling_name, dtype=head_dtype)(x)
+    x = layers.Dropout(0.5, name="dropout", dtype=head_dtype)(pooled)
+    probabilities = layers.Dense(
+        num_classes,
+        activation="softmax",
+        kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
+        bias_initializer=keras.initializers.RandomNormal(stddev=0.001),
+        kernel_regularizer=keras.regularizers.L2(L2),
+        bias_regularizer=keras.regularizers.L2(L2),
+        name="characters",
+        dtype=head_dtype,
+    )(x)
+    model = keras.Model(image, probabilities, name=f"melnyk_net_{variant.lower()}")
+    if weights is not None:
+        _load_weights(model, weights)
+    return model if include_top else keras.Model(image, pooled, name=f"{model.name}_features")
+
+
+def _conv_bn_relu(x, channels, name):
+    x = layers.Conv2D(
+        channels,
+        3,
+        padding="same",
+        use_bias=False,
+        kernel_initializer="he_normal",
+        kernel_regularizer=keras.regularizers.L2(L2),
+        name=name,
+    )(x)
+    x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    return layers.ReLU(name=f"{name}_relu")(x)
+
+
+def _scaled(channels, width):
+    return max(8, 8 * round(channels * width / 8))
+
+
+def _load_weights(model, weights):
+    path = Path(weights)
+    if not path.name.endswith((".keras", ".weights.h5")):
+        raise ValueError(
+            f"weights must be None or the path of a .keras or .weights.h5 file. "
+            f"Received: weights={str(weights)!r}"
+        )
+    if not path.is_file():
+        raise FileNotFoundError(f"There is no such file. Received: weights={str(weights)!r}")
+    try:
+        model.load_weights(path)
+    except (ValueError, OSError, KeyError) as error:
+        raise ValueError(
+            f"These weights do not fit {model.name} with {model.count_params():,} parameters, "
+            f"input {model.input_shape[1:]} and {model.output_shape[-1]} classes, or the file is "
+            f"damaged ({str(error).splitlines()[0]}). Received: weights={str(weights)!r}"
+        ) from error
