@@ -1,0 +1,3 @@
+"""HCCR Explained: how a network reads handwritten Chinese characters, and what it looks at."""
+
+__version__ = "0.1.0"
