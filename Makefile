@@ -1,0 +1,116 @@
+# HCCR Explained. Everything happens in this folder: .venv, .venv-jax, _build, book/node_modules.
+.DEFAULT_GOAL := help
+.DELETE_ON_ERROR:
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+
+PYTHON ?= python3
+# TensorFlow without its GPU half. With an NVIDIA GPU: make TENSORFLOW='tensorflow[and-cuda]' lab
+TENSORFLOW ?= tensorflow-cpu
+BIN := .venv/bin
+
+export TF_CPP_MIN_LOG_LEVEL ?= 3
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+export PYTHONDONTWRITEBYTECODE := 1
+
+NOTEBOOKS := $(wildcard notebooks/*.ipynb)
+LIBRARY := $(shell find hccr_lib -name '*.py')
+BOOK := _build/html/.built
+MATHJAX := book/assets/mathjax/tex-chtml.js
+
+.PHONY: help
+help:  ## say what there is to make
+	@echo "HCCR Explained: what there is to make"; echo
+	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+
+.PHONY: book
+book: $(BOOK)  ## build the book from its executed notebooks
+	@echo "The book is built. Open _build/html/index.html, or run: make serve"
+
+.PHONY: serve
+serve: $(BOOK)  ## show the book at http://localhost:8000
+	$(BIN)/python -m http.server --bind localhost --directory _build/html 8000
+
+.PHONY: lab
+lab: .venv/.ready  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter lab notebooks
+
+.PHONY: test
+test: check unit unit-jax notebooks-check book-check  ## check and test everything
+
+.PHONY: check
+check: .venv/.ready  ## ruff: lint and format
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+
+.PHONY: unit
+unit: .venv/.ready  ## unit tests, Keras on TensorFlow
+	$(BIN)/pytest -n 2 --ignore=tests/test_book.py
+
+.PHONY: unit-jax
+unit-jax: .venv-jax/.ready  ## the same tests, Keras on JAX, TensorFlow not installed
+	KERAS_BACKEND=jax .venv-jax/bin/pytest -n 2 --ignore=tests/test_book.py --ignore=tests/test_house.py
+
+.PHONY: notebooks-check
+notebooks-check: .venv/.ready  ## run every notebook; compare the outputs that must not change
+	$(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=300 $(NOTEBOOKS)
+
+.PHONY: book-check
+book-check: $(BOOK)  ## test the built pages
+	$(BIN)/pytest tests/test_book.py
+
+.PHONY: notebooks
+notebooks: .venv/.ready  ## execute every notebook in place, for those who write them
+	$(BIN)/python notebooks/execute.py $(NOTEBOOKS)
+
+.PHONY: bench
+bench: .venv/.ready  ## measure speed; writes data/results/bench
+	for script in benchmarks/bench_*.py; do $(BIN)/python $$script; done
+
+.PHONY: constraints
+constraints: .venv/.ready .venv-jax/.ready  ## record the installed versions in constraints.txt
+	{ echo "# The versions that the tests run with; written by: make constraints"; \
+	  { $(BIN)/pip freeze --exclude-editable; .venv-jax/bin/pip freeze --exclude-editable; } \
+	  | grep -v ' @ ' | sort -fu; } > constraints.new
+	mv constraints.new constraints.txt
+
+.PHONY: clean
+clean:  ## remove all that make has made
+	rm -rf .venv .venv-jax _build book/node_modules book/assets/mathjax
+
+# The environments. A changed requirement installs again; what is there already stays.
+
+.venv/.ready: requirements.txt requirements-dev.txt constraints.txt pyproject.toml
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), sys.version' || \
+	  { echo "Python 3.11, 3.12 or 3.13 is needed; name one: make PYTHON=python3.12 ..."; exit 1; }
+	$(PYTHON) -m venv .venv
+	sed 's/^tensorflow>/$(TENSORFLOW)>/' requirements.txt > .venv/requirements.txt
+	$(BIN)/pip install -q -c constraints.txt -r .venv/requirements.txt -r requirements-dev.txt
+	$(BIN)/pip install -q -c constraints.txt --no-deps -e .
+	touch $@
+
+.venv-jax/.ready: requirements.txt constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv-jax
+	sed '/^tensorflow/d' requirements.txt > .venv-jax/requirements.txt
+	.venv-jax/bin/pip install -q -c constraints.txt -r .venv-jax/requirements.txt \
+	  jax pytest pytest-xdist hypothesis
+	.venv-jax/bin/pip install -q -c constraints.txt --no-deps -e .
+	touch $@
+
+# The book. MathJax comes from npm once and is served with the pages.
+
+book/node_modules/.ready: book/package.json book/package-lock.json .venv/.ready
+	$(BIN)/npm ci --prefix book --no-audit --no-fund --loglevel=error
+	touch $@
+
+$(MATHJAX): book/node_modules/.ready
+	rm -rf $(@D)
+	mkdir -p $(@D)/output/chtml/fonts
+	cp -r book/node_modules/mathjax/es5/output/chtml/fonts/woff-v2 $(@D)/output/chtml/fonts/
+	cp book/node_modules/mathjax/es5/tex-chtml.js book/node_modules/mathjax/LICENSE $(@D)/
+
+$(BOOK): .venv/.ready $(MATHJAX) _config.yml _toc.yml README.md data/README.md $(NOTEBOOKS) $(LIBRARY) \
+         $(shell find book data/fonts -type f -not -path '*/node_modules/*' -not -path '*/mathjax/*')
+	$(BIN)/jupyter-book build . -n -W --keep-going -q
+	touch $@
