@@ -62,7 +62,7 @@ book-check: $(BOOK)  ## test the built pages
 
 .PHONY: notebooks
 notebooks: .venv/.ready  ## execute every notebook in place, for those who write them
-	$(BIN)/python notebooks/execute.py $(NOTEBOOKS)
+	$(BIN)/python book/execute.py $(NOTEBOOKS)
 
 .PHONY: bench
 bench: .venv/.ready  ## measure speed; writes data/results/bench

@@ -1,0 +1,55 @@
+"""Execute notebooks in place, and keep of them only what does not change from run to run.
+
+    python book/execute.py notebooks/strokes.ipynb ...
+
+A cell that fails stops everything and leaves its notebook as it was. Widget state, timings and the
+like are removed; solutions (cells tagged ``hide-cell``) are folded in JupyterLab too. How long the
+notebook took is kept in its metadata, under ``hccr_seconds``.
+"""
+
+import sys
+import time
+from pathlib import Path
+
+import nbformat
+from nbclient import NotebookClient
+
+WIDGET = "application/vnd.jupyter.widget-view+json"
+
+
+def execute(path: Path) -> float:
+    """Run the notebook at ``path`` from top to bottom, write it back, return the seconds."""
+    notebook = nbformat.read(path, as_version=4)
+    start = time.perf_counter()
+    resources = {"metadata": {"path": str(path.parent)}}
+    NotebookClient(
+        notebook, timeout=600, kernel_name="python3", resources=resources, store_widget_state=False
+    ).execute()
+    seconds = time.perf_counter() - start
+    clean(notebook)
+    notebook.metadata["hccr_seconds"] = round(seconds)
+    nbformat.write(notebook, path)
+    return seconds
+
+
+def clean(notebook: nbformat.NotebookNode) -> None:
+    """Remove in place what differs between two runs of the same notebook."""
+    notebook.metadata = nbformat.from_dict(
+        {
+            "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
+            "language_info": {"name": "python"},
+        }
+    )
+    for cell in notebook.cells:
+        tags = cell.metadata.get("tags", [])
+        cell.metadata = nbformat.from_dict({"tags": tags} if tags else {})
+        if cell.cell_type != "code":
+            continue
+        if "hide-cell" in tags:
+            cell.metadata["jupyter"] = {"source_hidden": True}
+        cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+
+
+if __name__ == "__main__":
+    for name in sys.argv[1:]:
+        print(f"{name}: {execute(Path(name)):.0f} s")
