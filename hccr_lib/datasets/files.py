@@ -1,12 +1,17 @@
 """Files that are either whole or not there: the one way in which `datasets` writes to disk."""
 
 import contextlib
+import glob
 import os
 import secrets
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO
+
+import filelock
+
+from .progress import say
 
 # Everything unfinished carries this ending; readers never look at it, so that what a killed
 # process leaves behind is recognised and can be removed.
@@ -41,7 +46,7 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
 
 @contextlib.contextmanager
 def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
-    """Give an empty folder that appears at `path` only when the block ends well.
+    """Give an empty folder for files that appears at `path` only when the block ends well.
 
     `path` must not exist yet: the caller holds the lock that guards it.
     """
@@ -50,16 +55,36 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     part.mkdir(parents=True)
     try:
         yield part
+        for file in part.iterdir():
+            with open(file, "rb+") as written:
+                os.fsync(written.fileno())
         os.rename(part, path)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)
         raise
 
 
-def remove_parts(folder: Path) -> None:
-    """Remove what killed writers left in `folder`. Call only while holding the folder's lock."""
-    for part in folder.glob(f".*{PART}"):
+def remove_parts(path: Path) -> None:
+    """Remove what killed writers of `path` left. Call only while holding the lock of `path`."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
         if part.is_dir():
             shutil.rmtree(part)
         else:
             part.unlink()
+
+
+@contextlib.contextmanager
+def locked(path: str | os.PathLike) -> Iterator[None]:
+    """Hold the lock of `path` among all processes of this machine; wait while another has it."""
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    lock = filelock.FileLock(path.with_name(f"{path.name}.lock"))
+    try:
+        lock.acquire(timeout=1)
+    except filelock.Timeout:
+        say(f"waiting for another process that is filling {path}")
+        lock.acquire()
+    try:
+        yield
+    finally:
+        lock.release()

@@ -1,0 +1,92 @@
+"""Synthetic datasets: one .gnt file per writer, made on first use and then kept."""
+
+import hashlib
+import json
+import os
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor, as_completed
+from multiprocessing import get_context
+from pathlib import Path
+
+import numpy as np
+
+from .files import locked, remove_parts
+from .gnt import Sample, write_gnt
+from .progress import progress
+from .synthesis import SYNTHESIS_VERSION, random_writer, write
+
+# Below this many images one process is done before others have started.
+_WORTH_PROCESSES = 20_000
+
+
+def writer_file(folder: Path, number: int) -> Path:
+    """Where writer `number`, counted from 0, has its samples."""
+    return folder / f"writer-{number:05d}.gnt"
+
+
+def write_writer(path: Path, number: int, characters: str, samples: int, seed: int) -> int:
+    """Write the .gnt file of one writer: `samples` of each character; return how many.
+
+    The same (number, characters, samples, seed) give the same bytes, in any process.
+    """
+    writer_seed = int(np.random.SeedSequence([seed, number]).generate_state(1, np.uint64)[0])
+    writer = random_writer(writer_seed)
+
+    def handwriting() -> Iterator[Sample]:
+        for sample in range(samples):
+            for character in characters:
+                yield Sample(character, write(character, writer, sample).bitmap)
+
+    return write_gnt(path, handwriting())
+
+
+def generate(
+    folder: Path, characters: str, *, writers: int, samples: int, seed: int, processes: int | None
+) -> None:
+    """Fill `folder` with one .gnt file per writer; files that are there already are kept.
+
+    Every file appears whole or not at all, so an interrupted call is carried on by the next.
+
+    Args:
+        processes: how many to use; None: all cores when the set is large, else this one. A
+            script that uses several needs the usual `if __name__ == "__main__":`.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    missing = [i for i in range(writers) if not writer_file(folder, i).exists()]
+    if processes is None:
+        per_writer = len(characters) * samples
+        processes = os.cpu_count() or 1 if len(missing) * per_writer > _WORTH_PROCESSES else 1
+    processes = min(processes, len(missing))
+    jobs = [(writer_file(folder, i), i, characters, samples, seed) for i in missing]
+    total = writers * len(characters) * samples
+    done = (writers - len(missing)) * len(characters) * samples
+    with progress("Writing by hand", total, done=done) as advance:
+        if processes <= 1:
+            for job in jobs:
+                advance(write_writer(*job))
+            return
+        # Spawned, not forked: OpenCV's and TensorFlow's threads do not survive a fork.
+        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
+            try:
+                for future in as_completed([pool.submit(write_writer, *job) for job in jobs]):
+                    advance(future.result())
+            except BaseException:
+                pool.shutdown(cancel_futures=True)
+                raise
+
+
+def synthetic_folder(
+    cache: Path, characters: str, *, writers: int, samples: int, seed: int, processes: int | None
+) -> Path:
+    """The folder of .gnt files of a synthetic set in the cache, complete."""
+    identity = [SYNTHESIS_VERSION, characters, writers, samples, seed]
+    key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
+    folder = cache / "synthetic" / f"{len(characters)}x{writers}x{samples}-seed{seed}-{key}"
+    with locked(folder):
+        if folder.exists():
+            for number in range(writers):
+                remove_parts(writer_file(folder, number))
+        generate(
+            folder, characters, writers=writers, samples=samples, seed=seed, processes=processes
+        )
+    return folder
