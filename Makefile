@@ -72,7 +72,7 @@ bench: .venv/.ready  ## measure speed; writes data/results/bench
 constraints: .venv/.ready .venv-jax/.ready  ## record the installed versions in constraints.txt
 	{ echo "# The versions that the tests run with; written by: make constraints"; \
 	  { $(BIN)/pip freeze --exclude-editable; .venv-jax/bin/pip freeze --exclude-editable; } \
-	  | grep -v ' @ ' | sort -fu; } > constraints.new
+	  | awk -F== 'NF == 2 && !seen[tolower($$1)]++' | sort -f; } > constraints.new
 	mv constraints.new constraints.txt
 
 .PHONY: clean
@@ -112,5 +112,6 @@ $(MATHJAX): book/node_modules/.ready
 
 $(BOOK): .venv/.ready $(MATHJAX) _config.yml _toc.yml README.md data/README.md $(NOTEBOOKS) $(LIBRARY) \
          $(shell find book data/fonts -type f -not -path '*/node_modules/*' -not -path '*/mathjax/*')
+	rm -rf _build
 	$(BIN)/jupyter-book build . -n -W --keep-going -q
 	touch $@

@@ -3,8 +3,8 @@
     python book/execute.py notebooks/strokes.ipynb ...
 
 A cell that fails stops everything and leaves its notebook as it was. Widget state, timings and the
-like are removed; solutions (cells tagged ``hide-cell``) are folded in JupyterLab too. How long the
-notebook took is kept in its metadata, under ``hccr_seconds``.
+like are removed; solutions (cells tagged ``hide-cell``) are folded, in the book and in JupyterLab.
+How long the notebook took is kept in its metadata, under ``hccr_seconds``.
 """
 
 import sys
@@ -37,7 +37,7 @@ def clean(notebook: nbformat.NotebookNode) -> None:
     notebook.metadata = nbformat.from_dict(
         {
             "kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"},
-            "language_info": {"name": "python"},
+            "language_info": {"name": "python", "pygments_lexer": "ipython3"},
         }
     )
     for cell in notebook.cells:
@@ -47,6 +47,10 @@ def clean(notebook: nbformat.NotebookNode) -> None:
             continue
         if "hide-cell" in tags:
             cell.metadata["jupyter"] = {"source_hidden": True}
+            cell.metadata["mystnb"] = {
+                "code_prompt_show": "Show the solution",
+                "code_prompt_hide": "Hide the solution",
+            }
         cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
 
 

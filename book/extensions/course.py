@@ -1,7 +1,9 @@
-"""What the book does beyond Jupyter Book: it asks no other site for anything.
+"""What the book does beyond Jupyter Book.
 
-- sphinx-thebe puts the address of a script on a CDN on every page, wanted or not: it is dropped.
+- sphinx-thebe puts the address of a script on a CDN on every page, wanted or not: it is dropped,
+  so that no page asks another site for anything.
 - Chinese text needs no installed font: a web font is cut down to the characters on the pages.
+- A chapter that is a notebook says under its title how to run it.
 """
 
 import re
@@ -25,6 +27,21 @@ def drop_thebe(app: Sphinx, page: str, template: str, context: dict, doctree: ob
             for file in context[kind]
             if "thebe" not in f"{file.filename} {file.attributes.get('body', '')}"
         ]
+
+
+def add_run_links(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Under the title of a notebook's page, link to the ways of running it."""
+    source = app.env.doc2path(page, base=False) if page in app.env.all_docs else ""
+    if not source.endswith(".ipynb"):
+        return
+    links = [f'<a href="{context["pathto"]("_sources/" + source, 1)}" download>Download</a>']
+    lab = f"http://localhost:8888/lab/tree/{Path(source).name}"
+    links.append(f'<a href="{lab}" title="while make lab is running">JupyterLab</a>')
+    if repository := app.config.course_repository:
+        colab = f"https://colab.research.google.com/github/{repository}/blob/main/{source}"
+        links.append(f'<a href="{colab}">Colab</a>')
+    row = f'<p class="course-run">Run this chapter: {" · ".join(links)}</p>'
+    context["body"] = context["body"].replace("</h1>", f"</h1>\n{row}", 1)
 
 
 def write_web_font(app: Sphinx, exception: Exception | None) -> None:
@@ -55,6 +72,8 @@ def write_web_font(app: Sphinx, exception: Exception | None) -> None:
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
+    app.add_config_value("course_repository", "", "html")
     app.connect("html-page-context", drop_thebe, priority=950)
+    app.connect("html-page-context", add_run_links)
     app.connect("build-finished", write_web_font)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
