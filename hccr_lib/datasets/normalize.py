@@ -141,7 +141,12 @@ def bitmap_of_photo(image: np.ndarray) -> np.ndarray:
     Raises:
         PictureError: the picture is blank.
     """
-    if image.dtype != np.uint8 or image.shape[2:] not in ((), (3,)) or image.size == 0:
+    if (
+        image.dtype != np.uint8
+        or image.ndim < 2
+        or image.shape[2:] not in ((), (3,))
+        or not image.size
+    ):
         raise ValueError(
             "bitmap_of_photo takes uint8 of shape (h, w) or (h, w, 3), "
             f"received {image.dtype} {image.shape}"
@@ -158,7 +163,7 @@ def bitmap_of_photo(image: np.ndarray) -> np.ndarray:
     if rim.mean() < 0.5:  # bright ink on a dark ground
         gray, ground = 255 - gray, 255 - ground
     # Dividing, not subtracting: in half the light, ink and paper are half as bright.
-    flat = np.clip(gray / np.maximum(ground, 1) * 255, 0, 255)
+    flat = gray / np.maximum(ground, 1) * 255
     ink = ~_otsu(flat)
     if not ink.any() or ink.all():
         raise PictureError("the picture is blank: all pixels are alike")
