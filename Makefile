@@ -94,7 +94,7 @@ clean:  ## remove all that make has made
 	$(PYTHON) -m venv .venv-jax
 	sed '/^tensorflow/d' requirements.txt > .venv-jax/requirements.txt
 	.venv-jax/bin/pip install -q -c constraints.txt -r .venv-jax/requirements.txt \
-	  jax pytest pytest-xdist hypothesis
+	  beautifulsoup4 hypothesis jax pytest pytest-xdist
 	.venv-jax/bin/pip install -q -c constraints.txt --no-deps -e .
 	touch $@
 

@@ -1,8 +1,8 @@
 """The figures of the course: one style, numbered, captioned, described, readable everywhere.
 
 A figure is drawn with matplotlib and handed to :func:`show`, which puts it on the page as an HTML
-``<figure>``: a PNG with a text alternative and a numbered caption, on a white plate so that it reads
-in dark mode. The same output works in the book, in JupyterLab and on Colab, and needs no kernel.
+``<figure>``: a PNG with a text alternative and a numbered caption, on a white plate so that it
+reads in dark mode. The same output works in the book, in JupyterLab and on Colab, with no kernel.
 """
 
 import html
@@ -102,7 +102,7 @@ def stepper(
             label.
 
     Raises:
-        ValueError: Fewer than two frames, a different number of labels, or what :func:`show` raises.
+        ValueError: Fewer than two frames, another number of labels, or as in :func:`show`.
     """
     if len(frames) < 2 or len(frames) != len(labels):
         raise ValueError(
