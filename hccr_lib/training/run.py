@@ -1,0 +1,293 @@
+"""One training run: a folder that can be killed at any moment and resumed.
+
+The folder holds `record.json` (what was done), `log.csv` (its epochs), `model.keras` (when
+finished) and, until then, `backup/` with the weights and optimizer of the last whole epoch.
+
+Nothing random is carried from epoch to epoch: batch order and dropout follow from seed and epoch.
+So the weights after a resumed epoch are those of a run that was never interrupted.
+"""
+
+import json
+import shutil
+import sys
+import time
+import zlib
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from statistics import median
+
+import keras
+import numpy as np
+
+from hccr_lib.models.cost import count_macs
+from hccr_lib.training.batches import Batches, check_every_class, check_examples, with_channels
+from hccr_lib.training.recipes import recipe as find_recipe
+from hccr_lib.training.record import environment, write_record
+
+
+def train(
+    model,
+    data,
+    *,
+    run_dir,
+    recipe="fast",
+    epochs=None,
+    batch_size=None,
+    learning_rate=None,
+    validation=None,
+    seed=0,
+    characters=None,
+    description=None,
+    allow_missing_classes=False,
+    jit_compile=None,
+    verbose="auto",
+):
+    """Trains a classifier, or resumes where an earlier call was interrupted.
+
+    Args:
+        model: A functional model, images in, class probabilities out. It is trained in place,
+            from the weights that it has (unless the run resumes).
+        data: `(images, labels)`, or a function `epoch -> (images, labels)` for examples that are
+            made anew for every epoch; it is called in a thread while the epoch before trains.
+            images: uint8 or float32 in 0..255, `(n, h, w)` or `(n, h, w, c)`. labels: int `(n,)`.
+        run_dir: Folder of the run; created.
+        recipe: "fast" or "melnyk", see `hccr_lib.training.recipe`.
+        epochs, batch_size, learning_rate: Instead of the recipe's.
+        validation: `(images, labels)`, measured after each epoch.
+        seed: Decides batch order and dropout.
+        characters: The classes in label order; kept in the record.
+        description: One line about the data; kept in the record.
+        allow_missing_classes: Whether classes without any example are intended.
+        jit_compile: None chooses what measured fastest: XLA except for TensorFlow on a CPU, where
+            it makes training up to 1.7 times slower.
+        verbose: "auto": a progress bar on a terminal, two lines an epoch elsewhere. 0: silent.
+
+    Returns:
+        The record, a dict: settings, parameters, macs, the environment (command, commit, backend,
+        device, versions), `epochs` (one dict of metrics for each), `seconds`,
+        `images_per_second` (of the median epoch), `characters`, `finished`.
+
+    Raises:
+        ValueError: Examples or settings that do not fit the model, or a `run_dir` that holds a
+            run with other settings.
+    """
+    plan = find_recipe(recipe)
+    run_dir = Path(run_dir)
+    source = data if callable(data) else lambda epoch: data
+    classes = model.output_shape[-1]
+    if characters is not None and not isinstance(characters, str):
+        characters = list(characters)
+    if characters is not None and not classes == len(characters) == len(set(characters)):
+        raise ValueError(
+            f"characters must name each of the {classes} classes once. "
+            f"Received: {len(characters)} names, {len(set(characters))} different"
+        )
+    if validation is not None:
+        check_examples(model, *validation, "validation")
+
+    started = time.perf_counter()
+    record = _read_record(run_dir)
+    done = len(record["epochs"]) if record else 0
+    settings = {
+        "recipe": plan.name,
+        "epochs": plan.epochs if epochs is None else epochs,
+        "learning_rate": plan.learning_rate if learning_rate is None else learning_rate,
+        "seed": seed,
+        "description": description,
+        "network": _network(model),
+    }
+    if record and record["finished"]:
+        _same_settings(run_dir, record, settings, characters)
+        print(f"{run_dir} is finished ({done} epochs): nothing to train.")
+        shutil.rmtree(run_dir / "backup", ignore_errors=True)  # if killed while leaving
+        model.load_weights(run_dir / "model.keras")
+        return record
+
+    images, labels = source(done)
+    check_examples(model, images, labels, "training data")
+    if not callable(data) and not allow_missing_classes:
+        check_every_class(labels, classes, characters, "training data")
+    settings["batch_size"] = min(plan.batch_size if batch_size is None else batch_size, len(images))
+    settings["data"] = _describe(data, images, labels)
+    for name in ("epochs", "batch_size"):
+        if settings[name] < 1:
+            raise ValueError(f"{name} must be at least 1. Received: {name}={settings[name]}")
+
+    steps = len(images) // settings["batch_size"]
+    optimizer = plan.optimizer(settings["learning_rate"], steps * settings["epochs"])
+    model.compile(
+        optimizer,
+        loss="sparse_categorical_crossentropy",
+        metrics=["accuracy"],
+        jit_compile=_fastest_jit() if jit_compile is None else jit_compile,
+    )
+    optimizer.build(model.trainable_variables)
+    if record:
+        _same_settings(run_dir, record, settings, characters)
+        model.load_weights(_backup(run_dir, done))
+    else:
+        record = {
+            "finished": False,
+            "settings": settings,
+            "characters": characters,
+            "parameters": model.count_params(),
+            "macs": count_macs(model),
+            **environment(),
+            "seconds": 0.0,
+            "images_per_second": None,
+            "epochs": [],
+        }
+        _commit(model, run_dir, record)
+
+    if verbose == "auto":
+        verbose = 1 if sys.stdout.isatty() else 2
+    if validation is not None:
+        validation = (with_channels(validation[0]), validation[1])
+    with _regularizers(model, plan.keeps_regularizers), ThreadPoolExecutor(1) as background:
+        while done < settings["epochs"]:
+            if done + 1 < settings["epochs"]:
+                upcoming = background.submit(source, done + 1)
+            if plan.epoch_rate:
+                past = [epoch["accuracy"] for epoch in record["epochs"]]
+                optimizer.learning_rate = plan.epoch_rate(settings["learning_rate"], past)
+            rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+            _reseed_dropout(model, seed, done)
+            order = np.random.default_rng((seed, done)).permutation(len(images))
+            batches = Batches(images, labels, order, settings["batch_size"])
+            clock = _OneEpoch()
+            history = model.fit(
+                batches,
+                initial_epoch=done,
+                epochs=settings["epochs"],
+                validation_data=validation,
+                validation_batch_size=settings["batch_size"],
+                shuffle=False,
+                callbacks=[clock],
+                verbose=verbose,
+            )
+            done += 1
+            trained = len(batches) * settings["batch_size"]
+            seconds = time.perf_counter() - started
+            record["epochs"].append(
+                {
+                    "epoch": done,
+                    **{name: float(values[-1]) for name, values in history.history.items()},
+                    "learning_rate": float(f"{rate:.6g}"),
+                    "seconds": round(seconds, 3),
+                    "images_per_second": round(trained / clock.seconds, 1),
+                }
+            )
+            record["seconds"] = round(record["seconds"] + seconds, 3)
+            record["images_per_second"] = median(
+                epoch["images_per_second"] for epoch in record["epochs"]
+            )
+            _commit(model, run_dir, record)
+            if done < settings["epochs"]:
+                started = time.perf_counter()
+                images, labels = upcoming.result()
+                check_examples(model, images, labels, f"training data of epoch {done}")
+                if len(images) != len(order):
+                    raise ValueError(
+                        f"Every epoch must have as many images as the first, {len(order)}. "
+                        f"Received: {len(images)} in epoch {done}"
+                    )
+    return _finish(model, run_dir, record)
+
+
+class _OneEpoch(keras.callbacks.Callback):
+    """Ends `fit` after one epoch and knows how long its batches took."""
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.started = time.perf_counter()
+
+    def on_train_batch_end(self, batch, logs=None):
+        self.seconds = time.perf_counter() - self.started
+
+    def on_epoch_end(self, epoch, logs=None):
+        self.model.stop_training = True
+
+
+def _read_record(run_dir):
+    path = run_dir / "record.json"
+    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
+
+
+def _backup(run_dir, epochs):
+    return run_dir / "backup" / f"{epochs:04d}.weights.h5"
+
+
+def _commit(model, run_dir, record):
+    """Saves an epoch: weights first, then the record that names them, then the old ones go."""
+    path = _backup(run_dir, len(record["epochs"]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    part = path.with_name("part.weights.h5")
+    model.save_weights(part, overwrite=True)
+    part.replace(path)
+    write_record(run_dir, record)
+    for other in path.parent.iterdir():
+        if other != path:
+            other.unlink()
+
+
+def _finish(model, run_dir, record):
+    part = run_dir / "part.keras"
+    model.save(part, include_optimizer=False)
+    part.replace(run_dir / "model.keras")
+    record["finished"] = True
+    write_record(run_dir, record)
+    shutil.rmtree(run_dir / "backup")
+    return record
+
+
+def _same_settings(run_dir, record, settings, characters):
+    old = {**record["settings"], "characters": record["characters"]}
+    for name, value in {**settings, "characters": characters}.items():
+        if old[name] != value:
+            raise ValueError(
+                f"{run_dir} holds a run with {name}={old[name]!r}; choose another run_dir, or "
+                f"repeat its settings. Received: {name}={value!r}"
+            )
+
+
+def _network(model):
+    """What must agree for weights to fit: kinds of layers and shapes of weights."""
+    kinds = [type(layer).__name__ for layer in model.layers]
+    shapes = [list(weight.shape) for weight in model.weights]
+    crc = zlib.crc32(json.dumps([kinds, shapes]).encode())
+    return f"{model.name} {tuple(model.input_shape[1:])} {model.count_params()} {crc:08x}"
+
+
+def _describe(data, images, labels):
+    facts = {"images": len(images), "shape": list(images.shape[1:])}
+    if callable(data):
+        return {**facts, "fresh_every_epoch": True}
+    some = np.linspace(0, len(images) - 1, num=min(len(images), 64)).astype(int)
+    crc = zlib.crc32(np.ascontiguousarray(images[some]), zlib.crc32(labels.astype("<i4")))
+    return {**facts, "fresh_every_epoch": False, "crc32": f"{crc:08x}"}
+
+
+def _reseed_dropout(model, seed, epoch):
+    states = [v for v in model.variables if v.name == "seed_generator_state"]
+    keys = np.random.SeedSequence((seed, epoch)).generate_state(2 * len(states)) >> 1
+    for state, key in zip(states, keys.reshape(-1, 2), strict=True):
+        state.assign(key)
+
+
+@contextmanager
+def _regularizers(model, kept):
+    """Leaves the L2 terms out of the loss for a while unless they are `kept`."""
+    saved = [(weight, weight.regularizer) for weight in model.trainable_weights]
+    if not kept:
+        for weight, _ in saved:
+            weight.regularizer = None
+    try:
+        yield
+    finally:
+        for weight, regularizer in saved:
+            weight.regularizer = regularizer
+
+
+def _fastest_jit():
+    on_cpu = all(name.startswith("cpu") for name in keras.distribution.list_devices())
+    return False if keras.backend.backend() == "tensorflow" and on_cpu else "auto"
