@@ -2,6 +2,8 @@
 
 - sphinx-thebe puts the address of a script on a CDN on every page, wanted or not: it is dropped,
   so that no page asks another site for anything.
+- Pages are light: no MathJax without formulas, and of Font Awesome only its web font, not the
+  script of 1.5 MB that draws the same icons.
 - Chinese text needs no installed font: a web font is cut down to the characters on the pages.
 - A chapter that is a notebook says under its title how to run it.
 """
@@ -17,15 +19,21 @@ from sphinx.errors import ExtensionError
 
 FONT = Path(__file__).parents[2] / "data" / "fonts" / "HCCRSansSC-Regular.otf"
 CHINESE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
+ICON_SCRIPT = re.compile(r"<(script|link)\b[^>]*\bfontawesome\.js[^>]*>(\s*</script>)?")
 
 
-def drop_thebe(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
-    """Leave sphinx-thebe's scripts, styles and configuration off the page."""
+def drop_unused_files(
+    app: Sphinx, page: str, template: str, context: dict, doctree: object
+) -> None:
+    """Leave sphinx-thebe off every page, and MathJax off pages without a formula."""
+    unused = ["thebe"]
+    if 'class="math' not in context.get("body", ""):
+        unused += ["mathjax", "MathJax"]
     for kind in ("script_files", "css_files"):
         context[kind] = [
             file
             for file in context[kind]
-            if "thebe" not in f"{file.filename} {file.attributes.get('body', '')}"
+            if not any(u in f"{file.filename} {file.attributes.get('body', '')}" for u in unused)
         ]
 
 
@@ -44,16 +52,20 @@ def add_run_links(app: Sphinx, page: str, template: str, context: dict, doctree:
     context["body"] = context["body"].replace("</h1>", f"</h1>\n{row}", 1)
 
 
-def write_web_font(app: Sphinx, exception: Exception | None) -> None:
-    """Write the web font with the Chinese characters that occur on the built pages."""
+def finish_pages(app: Sphinx, exception: Exception | None) -> None:
+    """Drop the icons' script, which the theme's template holds; write the web font."""
     if exception is not None or app.builder.format != "html":
         return
-    pages = Path(app.outdir).rglob("*.html")
-    used = {
-        character: page.name
-        for page in pages
-        for character in CHINESE.findall(unescape(page.read_text(encoding="utf-8")))
-    }
+    used = {}
+    for page in Path(app.outdir).rglob("*.html"):
+        text = page.read_text(encoding="utf-8")
+        page.write_text(ICON_SCRIPT.sub("", text), encoding="utf-8")
+        used |= dict.fromkeys(CHINESE.findall(unescape(text)), page.name)
+    write_web_font(used, Path(app.outdir) / "_static" / "hccr-sans-sc.woff2")
+
+
+def write_web_font(used: dict[str, str], output: Path) -> None:
+    """Write the web font with the characters ``used``: each with the name of a page it is on."""
     font = TTFont(FONT)
     missing = used.keys() - set(map(chr, font.getBestCmap()))
     if missing:
@@ -68,12 +80,12 @@ def write_web_font(app: Sphinx, exception: Exception | None) -> None:
     subsetter.populate(text="".join(used))
     subsetter.subset(font)
     font.flavor = "woff2"
-    font.save(Path(app.outdir) / "_static" / "hccr-sans-sc.woff2")
+    font.save(output)
 
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("course_repository", "", "html")
-    app.connect("html-page-context", drop_thebe, priority=950)
+    app.connect("html-page-context", drop_unused_files, priority=950)
     app.connect("html-page-context", add_run_links)
-    app.connect("build-finished", write_web_font)
+    app.connect("build-finished", finish_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
