@@ -10,8 +10,9 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import locked, remove_parts
+from .files import atomic_file, locked, remove_parts
 from .gnt import Sample, write_gnt
+from .prepare import DatasetError
 from .progress import progress
 from .synthesis import SYNTHESIS_VERSION, random_writer, write
 
@@ -46,12 +47,24 @@ def generate(
     """Fill `folder` with one .gnt file per writer; files that are there already are kept.
 
     Every file appears whole or not at all, so an interrupted call is carried on by the next.
+    `synthesis.json` says what the folder holds, and keeps two sets from being mixed.
 
     Args:
         processes: how many to use; None: all cores when the set is large, else this one. A
             script that uses several needs the usual `if __name__ == "__main__":`.
+
+    Raises:
+        DatasetError: the folder holds another set.
     """
     folder.mkdir(parents=True, exist_ok=True)
+    contents = {
+        "synthesis_version": SYNTHESIS_VERSION,
+        "characters": characters,
+        "writers": writers,
+        "samples": samples,
+        "seed": seed,
+    }
+    _claim(folder, contents)
     missing = [i for i in range(writers) if not writer_file(folder, i).exists()]
     if processes is None:
         per_writer = len(characters) * samples
@@ -73,6 +86,23 @@ def generate(
             except BaseException:
                 pool.shutdown(cancel_futures=True)
                 raise
+
+
+def _claim(folder: Path, contents: dict) -> None:
+    note = folder / "synthesis.json"
+    if note.exists():
+        found = json.loads(note.read_text(encoding="utf-8"))
+        for name, value in contents.items():
+            if found.get(name) != value:
+                raise DatasetError(
+                    f"{folder}: holds a set with {name}={found.get(name)!r}, not {value!r}; "
+                    "choose another folder"
+                )
+    elif any(folder.glob("*.gnt")):
+        raise DatasetError(f"{folder}: holds .gnt files of other origin; choose another folder")
+    else:
+        with atomic_file(note) as file:
+            file.write(json.dumps(contents, ensure_ascii=False, indent=1).encode())
 
 
 def synthetic_folder(

@@ -75,6 +75,16 @@ def normalize(bitmap: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     return out
 
 
+def resize_images(images: np.ndarray, side: int) -> np.ndarray:
+    """Bring images uint8 (N, h, w) to (N, side, side) by averaging areas; N may be 0."""
+    if images.shape[1:] == (side, side):
+        return images
+    out = np.empty((len(images), side, side), np.uint8)
+    for image, small in zip(images, out, strict=True):
+        cv2.resize(image, (side, side), dst=small, interpolation=cv2.INTER_AREA)
+    return out
+
+
 def read_picture(path: str | os.PathLike) -> np.ndarray:
     """Read any picture that Pillow reads, as it is meant to be seen.
 

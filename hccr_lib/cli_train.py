@@ -1,0 +1,137 @@
+"""`hccr train`."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from .cli_common import (
+    CHARACTERS_HELP,
+    Seed,
+    SkipFaulty,
+    Split,
+    bad_input_is_one_line,
+    chosen,
+    import_backend,
+    parse_characters,
+    usual_split,
+)
+
+
+def train(
+    run_dir: Annotated[Path, typer.Argument(help="The folder of the run; made, or resumed.")],
+    data: Annotated[
+        str, typer.Option(help="synthetic (fresh images every epoch), or a dataset.")
+    ] = "synthetic",
+    split: Split = None,
+    characters: Annotated[
+        str | None, typer.Option(help=CHARACTERS_HELP + " Default: those of the data.")
+    ] = None,
+    variant: Annotated[
+        str | None, typer.Option(help="A (GAP), B (GWOAP) or C (GWAP). Default: C.")
+    ] = None,
+    width: Annotated[
+        float | None, typer.Option(help="Times the paper's channels. Default: 0.5.")
+    ] = None,
+    input_size: Annotated[
+        int | None, typer.Option(help="Side of the images in pixels. Default: 96.")
+    ] = None,
+    recipe: Annotated[str, typer.Option(help="fast or melnyk.")] = "fast",
+    epochs: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
+    batch_size: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
+    learning_rate: Annotated[float | None, typer.Option(help="Default: the recipe's.")] = None,
+    images_per_epoch: Annotated[int, typer.Option(min=1, help="For synthetic data.")] = 16_000,
+    start_from: Annotated[
+        str | None,
+        typer.Option(help="Go on from this run, .keras file or shipped network, and its classes."),
+    ] = None,
+    validation: Annotated[
+        str | None, typer.Option(metavar="DATASET", help="Measured after every epoch.")
+    ] = None,
+    skip_faulty: SkipFaulty = False,
+    allow_missing_classes: Annotated[
+        bool, typer.Option("--allow-missing-classes", help="Train though some have no image.")
+    ] = False,
+    seed: Seed = 0,
+):
+    """Train a Melnyk-Net. Interrupted, the same command goes on where it stopped.
+
+    - `hccr train runs/forty --characters hwdb-sample --width 0.5 --epochs 12`
+    - `hccr train runs/real --data hwdb-sample --start-from runs/forty --epochs 10`
+    - `hccr train runs/paper --data casia-hwdb --variant C --width 1 --recipe melnyk`
+    """
+    with bad_input_is_one_line():
+        import_backend()
+        import keras
+
+        from .datasets import load
+        from .datasets.normalize import resize_images
+        from .evaluation import load_model
+        from .models import melnyk_net
+        from .training import train as run
+
+        keras.utils.set_random_seed(seed)
+        classes = None if characters is None else parse_characters(characters)
+        model = None
+        if start_from is not None:
+            for option, value in (
+                ("--characters", characters),
+                ("--variant", variant),
+                ("--width", width),
+                ("--input-size", input_size),
+            ):
+                if value is not None:
+                    raise ValueError(f"{option} is that of --start-from; leave one of them out")
+            model, classes = load_model(start_from)
+        if data == "synthetic":
+            if split is not None:
+                raise ValueError("--split: synthetic data has none")
+            classes = parse_characters("level1") if classes is None else classes
+        else:
+            dataset = load(data, split=usual_split(data, split, "train"), skip_faulty=skip_faulty)
+            classes = dataset.present if classes is None else classes
+            dataset = chosen(dataset, classes)
+        if model is None:
+            model = melnyk_net(
+                "C" if variant is None else variant,
+                num_classes=len(classes),
+                width=0.5 if width is None else width,
+                input_size=96 if input_size is None else input_size,
+            )
+        side = model.input_shape[1]
+        if data == "synthetic":
+            from .datasets.stream import fresh
+            from .datasets.synthesis import SYNTHESIS_VERSION
+
+            description = f"synthetic, version {SYNTHESIS_VERSION}"
+
+            def examples(epoch):
+                images, labels = fresh(classes, images_per_epoch, seed=seed, epoch=epoch)
+                return resize_images(images, side), labels
+        else:
+            description = dataset.name
+            examples = (resize_images(dataset.images, side), dataset.labels)
+        checked = None
+        if validation is not None:
+            known = load(validation, split=usual_split(validation, None, "test"))
+            known = chosen(known, classes)
+            checked = (resize_images(known.images, side), known.labels)
+        record = run(
+            model,
+            examples,
+            run_dir=run_dir,
+            recipe=recipe,
+            epochs=epochs,
+            batch_size=batch_size,
+            learning_rate=learning_rate,
+            validation=checked,
+            seed=seed,
+            characters=classes,
+            description=description,
+            allow_missing_classes=allow_missing_classes,
+        )
+    last = record["epochs"][-1]
+    typer.echo(
+        f"{run_dir}: {len(record['epochs'])} epochs, {record['seconds']:.0f} s, "
+        f"{record['images_per_second']:,.0f} images/s, training accuracy {last['accuracy']:.4f}"
+    )

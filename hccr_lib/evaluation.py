@@ -1,0 +1,131 @@
+"""Find a trained network, and measure it on a dataset."""
+
+import json
+import os
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+import hccr_lib.models  # noqa: F401  (registers the layers that saved networks name)
+
+from .characters import LEVEL1
+from .datasets import Dataset, DatasetError, choose
+from .datasets.normalize import resize_images
+from .datasets.progress import progress
+
+WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"
+DEFAULT_MODEL = "synthetic"
+
+_CHUNK = 2048
+
+
+class ModelError(ValueError):
+    """A network that cannot be found or used; the message names the file."""
+
+
+def shipped_models() -> list[str]:
+    """The names of the trained networks that come with the course."""
+    return sorted(path.parent.name for path in WEIGHTS.glob("*/model.keras"))
+
+
+def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
+    """A trained network and its classes in label order.
+
+    Args:
+        name_or_path: one of `shipped_models()`, the folder of a training run, or a .keras file
+            beside the run's record.json. Without a record, a network of 3,755 classes is taken
+            to tell GB2312 level 1 apart.
+
+    Raises:
+        ModelError: no such network, not one that Keras reads, or of unknown classes.
+    """
+    name = os.fspath(name_or_path)
+    path = WEIGHTS / name if name in shipped_models() else Path(name).expanduser()
+    file = path / "model.keras" if path.is_dir() else path
+    if not file.exists():
+        if (path / "record.json").exists():
+            raise ModelError(f"{path}: this run is not finished; repeat its command to resume it")
+        names = ", ".join(shipped_models()) or "none"
+        raise ModelError(
+            f"{name}: no such run, .keras file or shipped network (shipped: {names}); "
+            "train one with hccr train, or name one with --model"
+        )
+    try:
+        model = keras.models.load_model(file, compile=False)
+        classes = int(model.output_shape[-1])
+        _, side, width, channels = model.input_shape
+    except Exception as error:  # Keras raises nearly anything on files of other kinds
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{file}: not a network that Keras reads ({reason})") from error
+    if side != width or channels != 1:
+        raise ModelError(f"{file}: reads images {model.input_shape[1:]}, not (side, side, 1)")
+    characters = _classes(file.with_name("record.json"))
+    if characters is None and classes == len(LEVEL1):
+        characters = LEVEL1
+    if characters is None or len(characters) != classes:
+        named = "does not name them" if characters is None else f"names {len(characters)}"
+        raise ModelError(f"{file}: has {classes} classes, and the record.json beside it {named}")
+    return model, characters
+
+
+def _classes(record: Path) -> str | None:
+    if not record.exists():
+        return None
+    try:
+        return json.loads(record.read_text(encoding="utf-8"))["characters"]
+    except (ValueError, KeyError, TypeError) as error:
+        raise ModelError(f"{record}: not the record of a training run ({error})") from error
+
+
+def predict(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """The probabilities float32 (N, classes) of images uint8 (N, h, w), at the network's size."""
+    images = resize_images(images, model.input_shape[1])
+    return model.predict(images[..., None], batch_size=256, verbose=0)
+
+
+def evaluate(model: keras.Model, characters: str, dataset: Dataset, top: int = 5) -> dict:
+    """How often a network is right, and right among its first five and first `top` answers.
+
+    A network of fewer classes than the dataset chooses among its own; samples of all others are
+    left out and counted in "skipped".
+
+    Returns:
+        {"n", "top1", "top5", f"top{top}", "seconds", "images_per_second", "classes", "skipped"}.
+
+    Raises:
+        DatasetError: no sample of any of the network's classes.
+        ModelError: probabilities that are no numbers.
+    """
+    if not 1 <= top <= len(characters):
+        raise ValueError(f"top must be 1 to {len(characters)}, received {top}")
+    chosen = choose(dataset, characters)
+    n = len(chosen)
+    if n == 0:
+        raise DatasetError(
+            f"{dataset.name}: none of its {len(dataset)} samples shows one of the "
+            f"{len(characters)} characters that the network knows"
+        )
+    started = time.perf_counter()
+    hits = dict.fromkeys(sorted({1, 5, top}), 0)
+    with progress("Reading", n) as advance:
+        for start in range(0, n, _CHUNK):
+            labels = chosen.labels[start : start + _CHUNK]
+            probabilities = predict(model, chosen.images[start : start + _CHUNK])
+            if not np.isfinite(probabilities).all():
+                raise ModelError("the network's probabilities are not all finite numbers")
+            order = np.argsort(-probabilities, axis=1, kind="stable")[:, : max(hits)]
+            right = order == labels[:, None]
+            for k in hits:
+                hits[k] += int(right[:, :k].any(axis=1).sum())
+            advance(len(labels))
+    seconds = time.perf_counter() - started
+    return {
+        "n": n,
+        **{f"top{k}": count / n for k, count in hits.items()},
+        "seconds": round(seconds, 3),
+        "images_per_second": round(n / seconds, 1),
+        "classes": len(characters),
+        "skipped": chosen.skipped,
+    }
