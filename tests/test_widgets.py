@@ -1,0 +1,88 @@
+"""Live widgets: every control is labelled, changes the picture, and answers at once."""
+
+import base64
+import io
+import time
+from dataclasses import fields
+
+import ipywidgets
+import numpy as np
+import pytest
+from bs4 import BeautifulSoup
+from PIL import Image
+
+from hccr_lib.datasets.synthesis import Writer, random_writer, write
+from hccr_lib.viz.widgets import writer_sliders
+
+
+@pytest.fixture
+def box():
+    return writer_sliders("永", seed=3)
+
+
+def controls(box) -> dict[str, ipywidgets.Widget]:
+    flat = []
+    for child in box.children:
+        flat += child.children if isinstance(child, ipywidgets.HBox) else [child]
+    return {w.description: w for w in flat if getattr(w, "description", "")}
+
+
+def image(box):
+    return BeautifulSoup(box.children[4].value, "html.parser").img
+
+
+def pixels(box) -> np.ndarray:
+    data = image(box)["src"].split(",", 1)[1]
+    return np.asarray(Image.open(io.BytesIO(base64.b64decode(data))))
+
+
+def test_every_style_of_a_writer_has_a_slider_with_its_range_and_help(box):
+    styles = [field for field in fields(Writer) if field.name != "seed"]
+    rows = [child.children for child in box.children if isinstance(child, ipywidgets.HBox)]
+    assert [slider.description for slider, _ in rows] == [style.name for style in styles]
+    for style, (slider, label) in zip(styles, rows, strict=True):
+        assert (slider.min, slider.max) == (style.metadata["low"], style.metadata["high"])
+        assert label.value == style.metadata["help"]
+
+
+def test_the_picture_is_what_the_writer_writes(box):
+    style = {f.name: controls(box)[f.name].value for f in fields(Writer) if f.name != "seed"}
+    np.testing.assert_array_equal(pixels(box), write("永", Writer(seed=3, **style)).bitmap)
+    assert image(box)["alt"].startswith("永, handwritten")
+
+
+@pytest.mark.parametrize(
+    "name", ["attempt", *(field.name for field in fields(Writer) if field.name != "seed")]
+)
+def test_moving_a_slider_redraws(box, name):
+    control, before = controls(box)[name], image(box)["src"]
+    control.value = control.min if control.value > (control.min + control.max) / 2 else control.max
+    assert image(box)["src"] != before
+
+
+def test_another_writer_moves_the_sliders(box):
+    controls(box)["writer"].value = 8
+    slider = controls(box)["slant"]
+    wanted = np.clip(random_writer(8).slant, slider.min, slider.max)
+    assert slider.value == pytest.approx(wanted)
+
+
+@pytest.mark.parametrize("text", ["", "x", "龘", "永永"])
+def test_a_character_that_cannot_be_written_is_answered_in_words(box, text):
+    before = image(box)["src"]
+    controls(box)["character"].value = text
+    assert BeautifulSoup(box.children[3].value, "html.parser").select_one("[role=alert]").get_text()
+    assert image(box)["src"] == before
+    controls(box)["character"].value = "大"
+    assert box.children[3].value == ""
+    assert image(box)["alt"].startswith("大")
+
+
+def test_a_redraw_takes_no_longer_than_a_tenth_of_a_second(box):
+    slider = controls(box)["slant"]
+    seconds = []
+    for value in np.linspace(slider.min, slider.max, 11):
+        start = time.perf_counter()
+        slider.value = float(value)
+        seconds.append(time.perf_counter() - start)
+    assert np.median(seconds) < 0.1
