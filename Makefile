@@ -12,7 +12,6 @@ BIN := .venv/bin
 
 export TF_CPP_MIN_LOG_LEVEL ?= 3
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
-export PYTHONDONTWRITEBYTECODE := 1
 
 NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 LIBRARY := $(shell find hccr_lib -name '*.py')
