@@ -27,7 +27,7 @@ ONLY_IN = {"hccr_lib.viz": {"viz"}, "matplotlib": {"viz"}, "hccr_lib.cli": {"cli
 
 FOLDERS = ("hccr_lib", "tests", "benchmarks", "book", "notebooks", "data", ".ci")
 SUFFIXES = {".py", ".md", ".yml", ".toml", ".txt", ".ipynb", ".json", ".css", ".bib", ""}
-MADE = {"node_modules", "mathjax", "__pycache__", ".ipynb_checkpoints"}
+MADE = {"node_modules", "mathjax", "__pycache__", ".ipynb_checkpoints", ".ruff_cache"}
 TEXTS = [
     path
     for path in (*ROOT.iterdir(), *(p for f in FOLDERS for p in sorted((ROOT / f).rglob("*"))))
