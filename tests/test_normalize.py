@@ -24,7 +24,7 @@ def plain_definition(bitmap):
     pad = abs(height - width) // 2
     rows, columns = (pad, 0) if height < width else (0, pad)
     square = np.pad(bitmap, ((rows, rows), (columns, columns)), constant_values=255)
-    shrinks = max(height, width) > 88
+    shrinks = max(height, width) > 132
     method = cv2.INTER_AREA if shrinks else cv2.INTER_LINEAR
     resized = cv2.resize(square, (88, 88), interpolation=method)
     return 255 - np.pad(resized, 4, constant_values=255)
@@ -46,7 +46,7 @@ def likeness(a, b):
     return np.corrcoef(a.ravel().astype(float), b.ravel().astype(float))[0, 1]
 
 
-bitmaps = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=150))
+bitmaps = hnp.arrays(np.uint8, hnp.array_shapes(min_dims=2, max_dims=2, max_side=170))
 
 
 @given(bitmap=bitmaps)

@@ -11,6 +11,7 @@ from PIL import Image, ImageOps
 SIDE = 96
 BORDER = 4
 INNER = SIDE - 2 * BORDER
+LARGEST_INTERPOLATED = 3 * INNER // 2
 
 # Padding a w×h bitmap to a square takes max(w, h)² bytes: from a file of 64 KB that claims one
 # pixel by 65,535, four gigabytes. Above this side a bitmap is therefore shrunk first.
@@ -65,14 +66,13 @@ def normalize(bitmap: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     if pad:
         top, left = (pad, 0) if width > height else (0, pad)
         bitmap = cv2.copyMakeBorder(bitmap, top, top, left, left, cv2.BORDER_CONSTANT, value=255)
-    out[:BORDER] = out[-BORDER:] = 0
-    out[:, :BORDER] = out[:, -BORDER:] = 0
+    # Interpolation reads four neighbours, and misses no pixel of an image that hardly shrinks;
+    # where it shrinks more, averaging over areas keeps thin strokes from breaking up.
+    interpolation = cv2.INTER_AREA if longer > LARGEST_INTERPOLATED else cv2.INTER_LINEAR
+    out.fill(255)
     inner = out[BORDER:-BORDER, BORDER:-BORDER]
-    # Averaging over areas where the image shrinks (no aliasing), interpolating where it grows.
-    interpolation = cv2.INTER_AREA if longer > INNER else cv2.INTER_LINEAR
     cv2.resize(bitmap, (INNER, INNER), dst=inner, interpolation=interpolation)
-    np.invert(inner, out=inner)
-    return out
+    return np.invert(out, out=out)
 
 
 def resize_images(images: np.ndarray, side: int) -> np.ndarray:
