@@ -76,7 +76,8 @@ def test_normalize_keeps_proportions_and_polarity():
 
 def test_a_transposed_bitmap_gives_the_transposed_image():
     bitmap = u8(brush(101, 64))
-    np.testing.assert_array_equal(normalize(np.ascontiguousarray(bitmap.T)), normalize(bitmap).T)
+    turned = normalize(np.ascontiguousarray(bitmap.T)).T
+    np.testing.assert_allclose(turned.astype(int), normalize(bitmap), atol=1)  # fixed point
 
 
 @pytest.mark.parametrize("shape", [(1, 65535), (65535, 1), (40000, 2), (3000, 2500)])
