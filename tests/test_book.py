@@ -10,9 +10,12 @@ import subprocess
 from pathlib import Path
 
 import book_checks as check
+import matplotlib.pyplot as plt
 import pytest
 from book_checks import parse
 from fontTools.ttLib import TTFont
+
+from hccr_lib.viz import figures
 
 ROOT = Path(__file__).parents[1]
 BOOK = ROOT / "_build" / "html"
@@ -230,10 +233,10 @@ def browser():
     return found
 
 
-def requests_of(browser: str, address: str, folder: Path) -> set[str]:
-    """What the browser asks the network for while it shows ``address``."""
+def browse(browser: str, address: str, folder: Path) -> tuple[str, str]:
+    """Open ``address`` with no network; what the page became, and the browser's network log."""
     log = folder / "net.json"
-    subprocess.run(
+    done = subprocess.run(
         [
             *(browser, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic"),
             *("--no-first-run", "--disable-background-networking", "--disable-component-update"),
@@ -244,17 +247,41 @@ def requests_of(browser: str, address: str, folder: Path) -> set[str]:
         check=True,
         capture_output=True,
         timeout=120,
+        encoding="utf-8",
     )
-    requests = re.findall(r'"url":"((?:https?|wss?):[^"]+)"', log.read_text(encoding="utf-8"))
-    return {url for url in requests if "google" not in url}  # the browser's own
+    return done.stdout, log.read_text(encoding="utf-8")
+
+
+def requests_in(log: str) -> set[str]:
+    urls = re.findall(r'"url":"((?:https?|wss?):[^"]+)"', log)
+    return {url for url in urls if "google" not in url}  # the browser's own
 
 
 @each_page
 def test_a_browser_asks_nobody_for_anything(browser, tmp_path, path):
-    assert requests_of(browser, path.as_uri(), tmp_path) == set()
+    assert requests_in(browse(browser, path.as_uri(), tmp_path)[1]) == set()
 
 
 def test_a_request_to_another_site_is_found(browser, tmp_path):
     page = tmp_path / "bad.html"
     page.write_text('<script src="https://cdn.example.org/a.js"></script>')
-    assert any("cdn.example.org" in url for url in requests_of(browser, page.as_uri(), tmp_path))
+    log = browse(browser, page.as_uri(), tmp_path)[1]
+    assert any("cdn.example.org" in url for url in requests_in(log))
+
+
+def test_moving_a_stepper_shows_the_frame_and_its_label(browser, tmp_path, monkeypatch):
+    shown = []
+    monkeypatch.setattr(figures, "display", lambda output: shown.append(output.data))
+    frames = [plt.figure(figsize=(1, 1)) for _ in range(3)]
+    figures.stepper(frames, ["a", "b", "c"], number="1.1", caption="c", alt="a")
+    move = """
+        const slider = document.querySelector("input");
+        slider.value = 2;
+        slider.dispatchEvent(new Event("input"));
+    """
+    page = tmp_path / "stepper.html"
+    page.write_text(f"<!doctype html>{shown[0]}<script>{move}</script>", encoding="utf-8")
+    moved = parse(browse(browser, page.as_uri(), tmp_path)[0])
+    visible = ["display: block" in image["style"] for image in moved.select("img")]
+    assert visible == [False, False, True]
+    assert moved.output.get_text() == moved.input["aria-valuetext"] == "c"
