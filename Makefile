@@ -112,5 +112,5 @@ $(MATHJAX): book/node_modules/.ready
 $(BOOK): .venv/.ready $(MATHJAX) _config.yml _toc.yml README.md data/README.md $(NOTEBOOKS) $(LIBRARY) \
          $(shell find book data/fonts -type f -not -path '*/node_modules/*' -not -path '*/mathjax/*')
 	rm -rf _build
-	$(BIN)/jupyter-book build . -n -W --keep-going -q
+	$(BIN)/jupyter-book build . -n -W --keep-going -q > /dev/null
 	touch $@
