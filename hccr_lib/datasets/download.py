@@ -15,7 +15,7 @@ from .progress import progress
 
 ATTEMPTS = 5
 TIMEOUT = 30.0  # seconds without a byte
-_BLOCK = 1 << 16
+_BLOCK = 1 << 13  # small: what has come of a block when the connection breaks is lost
 
 
 class DownloadError(OSError):
