@@ -21,7 +21,7 @@ MATHJAX := book/assets/mathjax/tex-chtml.js
 .PHONY: help
 help:  ## say what there is to make
 	@echo "HCCR Explained: what there is to make"; echo
-	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/  make \1\t\2/p' Makefile | expand -t 20
+	@sed -n 's/^\([a-z-]*\):.*##\(.*\)/  make \1\t\2/p' Makefile | expand -t 24
 
 .PHONY: book
 book: $(BOOK)  ## build the book from its executed notebooks
@@ -32,7 +32,10 @@ serve: $(BOOK)  ## show the book at http://localhost:8000
 	$(BIN)/python -m http.server --bind localhost --directory _build/html 8000
 
 .PHONY: lab
+# The notebooks are our own: trusted, their steppers work before anything is run.
+lab: export JUPYTER_DATA_DIR := $(CURDIR)/.venv/share/jupyter
 lab: .venv/.ready  ## open the notebooks in JupyterLab
+	$(BIN)/jupyter trust $(NOTEBOOKS) > /dev/null
 	$(BIN)/jupyter lab notebooks
 
 .PHONY: test
