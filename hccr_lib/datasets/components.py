@@ -1,7 +1,7 @@
 """What of a character's strokes does not depend on the writer: the pen's path, its joins, its hooks, and its components.
 
 A component is a run of consecutive strokes that stand apart from the rest, such as 氵 in 海: people displace, stretch and turn it
-as one. The strokes are split in two where the halves overlap least, and each half again, down to single strokes.
+as one. The strokes are split in two where the halves overlap least, each half again, and those once more.
 """
 
 from dataclasses import dataclass
@@ -12,6 +12,7 @@ import numpy as np
 from .strokes import stroke_template
 
 _STEP = 0.055  # spacing of the path's points along a stroke, in units of the character's square
+_DEPTH = 3  # how often a character is halved
 JOIN_POINTS = 4  # points of the path on the way from one stroke to the next
 
 
@@ -20,7 +21,7 @@ class StrokePlan:
     """The path of the pen over one character, and the tree of its components, as arrays.
 
     The path visits n points: those of stroke 0, ``JOIN_POINTS`` on the way to stroke 1, those of stroke 1, and so on. There are
-    S strokes, and K nodes in the tree (components of two strokes and more, the whole character first, then every single stroke).
+    S strokes, and K nodes in the tree (components of two strokes and more, the larger ones first, then every single stroke).
     """
 
     strokes: int  # S
@@ -53,20 +54,23 @@ def _resample(stroke: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
 
 
 def _hook_corner(stroke: np.ndarray, fractions: np.ndarray, length: float) -> int:
-    """Index of the resampled point at which a hook begins: a last leg, short and sharply turned; -1 without one."""
+    """Index of the resampled point at which a hook begins: a last leg, short, sharply turned
+    and not straight down (that would be the short side of a box); -1 without one."""
     steps = np.diff(stroke, axis=0)
     angle = np.arctan2(steps[:, 1], steps[:, 0])
     turn = np.abs((np.diff(angle) + np.pi) % (2 * np.pi) - np.pi)
     leg = np.hypot(*steps.T)
     for corner in range(len(stroke) - 2, max(0, len(stroke) - 4), -1):
         rest = float(leg[corner:].sum())
-        if turn[corner - 1] > 1.0 and rest < min(0.2, 0.35 * length):
+        across, down = stroke[-1] - stroke[corner]
+        short = rest < min(0.13, 0.3 * length)
+        if short and turn[corner - 1] > 1.0 and down < 1.5 * abs(across):
             return int(np.argmin(np.abs(fractions * length - (length - rest))))
     return -1
 
 
 def _components(boxes: np.ndarray) -> list[tuple[int, int]]:
-    """Runs [start, end) of two strokes and more, the whole first; ``boxes`` is (S, 4): left, top, right, bottom."""
+    """Runs [start, end) of two strokes and more; ``boxes`` is (S, 4): left, top, right, bottom."""
 
     def hull(start: int, end: int) -> np.ndarray:
         part = boxes[start:end]
@@ -77,14 +81,16 @@ def _components(boxes: np.ndarray) -> list[tuple[int, int]]:
         shared = np.minimum(a[2:], b[2:]) - np.maximum(a[:2], b[:2])
         return float(shared.min())  # negative where a straight line separates the two
 
-    runs, waiting = [], [(0, len(boxes))]
+    runs, waiting = [], [(0, len(boxes), 0)]
     while waiting:
-        start, end = waiting.pop()
+        start, end, depth = waiting.pop()
         if end - start < 2:
             continue
-        runs.append((start, end))
-        middle = min(range(start + 1, end), key=lambda cut: overlap(start, cut, end))
-        waiting += [(start, middle), (middle, end)]
+        if depth > 0:
+            runs.append((start, end))
+        if depth < _DEPTH:
+            middle = min(range(start + 1, end), key=lambda cut: overlap(start, cut, end))
+            waiting += [(start, middle, depth + 1), (middle, end, depth + 1)]
     return runs
 
 

@@ -40,7 +40,7 @@ class Writer:
     aspect: float = _style(0.5, 1.3, "width of the square over its height")
     slant: float = _style(-0.2, 0.4, "lean of the verticals to the right (tangent)")
     rise: float = _style(-0.05, 0.3, "climb of the horizontals to the right (tangent)")
-    pen: float = _style(1.8, 8.0, "width of the pen, pixels")
+    pen: float = _style(1.2, 6.0, "width of the pen, pixels")
     pressure: float = _style(0.0, 0.6, "how much the width varies along a stroke")
     ink: float = _style(0.4, 1.0, "darkness of the ink")
     texture: float = _style(0.0, 0.5, "how uneven the ink is")
@@ -77,17 +77,17 @@ def random_writer(seed: int, **style: float) -> Writer:
     haste = rng.beta(1.2, 1.4)
     normal = rng.standard_normal(10)
     uniform = rng.random(6)
-    size = float(np.clip(58 * np.exp(0.20 * normal[0]), 36, 110))
+    size = float(np.clip(63 * np.exp(0.19 * normal[0]), 40, 110))
     writer = Writer(
         seed=seed,
         size=size,
         aspect=float(np.clip(0.82 * np.exp(0.17 * normal[1]), 0.5, 1.3)),
         slant=float(0.06 + 0.11 * normal[2]),
         rise=float(0.08 + 0.08 * normal[3]),
-        pen=float(np.clip(3.2 * np.exp(0.30 * normal[4]), 1.6, 0.1 * size)),
-        pressure=float(0.4 * uniform[0]),
+        pen=float(np.clip(2.1 * np.exp(0.32 * normal[4]), 1.1, 0.08 * size)),
+        pressure=float(0.1 + 0.4 * uniform[0]),
         ink=float(1.0 - 0.45 * uniform[1]),
-        texture=float(0.3 * uniform[2]),
+        texture=float(0.4 * uniform[2]),
         components=float((0.06 + 0.08 * haste) * np.exp(0.25 * normal[5])),
         strokes=float((0.06 + 0.07 * haste) * np.exp(0.25 * normal[6])),
         warp=float(0.03 * uniform[3]),
@@ -140,12 +140,12 @@ def write(
         gone = np.isin(plan.stroke_of, without)
         arrives_gone = np.isin(plan.stroke_of + 1, without) & _leaves_stroke(plan)
         drawn &= ~(gone | arrives_gone)[:-1]
-    ink = _draw(pixels, width, drawn, plan, shape)
+    ink = _draw(pixels, width, drawn, writer.pen, shape)
     each = None
     if masks:
         each = np.stack(
             [
-                _draw(pixels, width, drawn & (plan.stroke_of[:-1] == stroke), plan, shape) > 40
+                _draw(pixels, width, drawn & (plan.stroke_of[:-1] == stroke), writer.pen, shape) > 30
                 for stroke in range(plan.strokes)
             ]
         )
@@ -164,7 +164,7 @@ def _pen_path(
 ) -> tuple[np.ndarray, np.ndarray]:
     """The path with everything that happens in the character's square, and which of its n - 1 segments leave ink."""
     nodes, strokes, n = plan.node_of.shape[1], plan.strokes, len(plan.points)
-    noise = rng.standard_normal((nodes, 6)).astype(np.float32)
+    noise = np.clip(rng.standard_normal((nodes, 6), np.float32), -2.2, 2.2)
     single = slice(nodes - strokes, nodes)
 
     # Each node moves, stretches, turns and shears by a little; to first order these add up over the nodes of a stroke.
@@ -276,7 +276,7 @@ def _draw(
     pixels: np.ndarray,
     width: np.ndarray,
     drawn: np.ndarray,
-    plan: StrokePlan,
+    pen: float,
     shape: tuple[int, int],
 ) -> np.ndarray:
     """Coverage by ink, uint8 (h, w), of the drawn segments of the path."""
@@ -285,10 +285,12 @@ def _draw(
     # OpenCV's pixel centres are whole numbers; those of the fine grid sit half a fine pixel off the coarse grid's.
     fine = np.rint((_SUPERSAMPLE * pixels - 0.5) * (1 << _SHIFT)).astype(int)
     thick = np.rint(0.5 * _SUPERSAMPLE * (width[:-1] + width[1:])).astype(int)
+    # Where the pen presses less its trace is thinner and paler.
+    shade = np.clip(235 * (width[:-1] / pen) ** 0.8, 60, 255).astype(int)
     which = np.flatnonzero(drawn)
-    rows = np.concatenate((fine[which], fine[which + 1], thick[which, None]), axis=1)
-    for x0, y0, x1, y1, thickness in rows.tolist():
-        cv2.line(canvas, (x0, y0), (x1, y1), 255, thickness, cv2.LINE_8, _SHIFT)
+    rows = np.column_stack((fine[which], fine[which + 1], thick[which], shade[which]))
+    for x0, y0, x1, y1, thickness, shade in rows.tolist():
+        cv2.line(canvas, (x0, y0), (x1, y1), shade, thickness, cv2.LINE_8, _SHIFT)
     return cv2.resize(canvas, (breadth, height), interpolation=cv2.INTER_AREA)
 
 
