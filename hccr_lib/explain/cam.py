@@ -94,32 +94,42 @@ def cam_and_logits(model, images, classes=None, *, batch_size=64):
         TypeError, ValueError: As for `cam`.
     """
     head = _head(model)
-    kernel = ops.convert_to_numpy(head.dense.kernel)
-    bias = ops.convert_to_numpy(head.dense.bias) if head.dense.use_bias else 0
-    value = ops.convert_to_numpy(head.pooling.kernel) if isinstance(head.pooling, WEIGHTED) else 1
+    kernel = ops.convert_to_tensor(head.dense.kernel)
+    bias = head.dense.bias if head.dense.use_bias else 0.0
+    value = head.pooling.kernel if isinstance(head.pooling, WEIGHTED) else 1.0
     images = _checked_images(model, images, batch_size)
-    classes = _checked_classes(classes, len(images), kernel.shape[1])
+    classes = _checked_classes(classes, len(images), head.dense.units)
 
-    maps, logits = None, np.empty((len(images), kernel.shape[1]), np.float32)
+    maps, logits = [], []
     # Batches of equal size, the last one filled up: one shape, so nothing is traced twice.
     step = ceil(len(images) / ceil(len(images) / batch_size))
     for start in range(0, len(images), step):
-        here = slice(start, start + step)
-        batch = images[here]
-        features, pooled = head.trunk.predict_on_batch(_filled(batch, step))
-        features = features[: len(batch)].astype(kernel.dtype, copy=False)
-        logits[here] = pooled[: len(batch)].astype(kernel.dtype, copy=False) @ kernel + bias
+        batch = _filled(images[start : start + step], step)
+        features, pooled = (
+            ops.cast(output, kernel.dtype) for output in head.trunk.predict_on_batch(batch)
+        )
+        logits.append(ops.convert_to_numpy(ops.matmul(pooled, kernel) + bias))
         if classes is None:
-            chosen = logits[here].argmax(axis=1)[:, None]
+            chosen = logits[-1].argmax(axis=1)[:, None]
         else:
-            chosen = classes if classes.ndim == 1 else classes[here]
-        n, h, w, c = features.shape
-        if maps is None:
-            maps = np.empty((len(images), chosen.shape[-1], h, w), np.float32)
-        weights = np.moveaxis(kernel[:, chosen], 0, -1)
-        evidence = (features * value).reshape(n, h * w, c)
-        np.matmul(weights, evidence.transpose(0, 2, 1), out=maps[here].reshape(n, -1, h * w))
-    return maps, logits
+            chosen = classes if classes.ndim == 1 else _filled(classes[start : start + step], step)
+        maps.append(ops.convert_to_numpy(_maps(features * value, kernel, chosen)))
+    maps, logits = (
+        parts[0] if len(parts) == 1 else np.concatenate(parts)[: len(images)]
+        for parts in (maps, logits)
+    )
+    return np.moveaxis(maps, -1, 1).astype("float32", copy=False), logits.astype("float32")
+
+
+def _maps(evidence, kernel, classes):
+    """(n, h, w, c) feature maps, (c, classes) weights, chosen classes -> (n, h, w, k) maps."""
+    n, h, w, c = evidence.shape
+    weights = ops.take(kernel, classes.astype("int32"), axis=1)
+    if classes.ndim == 1:  # one product for the whole batch: a product per image is far slower
+        maps = ops.matmul(ops.reshape(evidence, (n * h * w, c)), weights)
+    else:
+        maps = ops.matmul(ops.reshape(evidence, (n, h * w, c)), ops.moveaxis(weights, 0, 1))
+    return ops.reshape(maps, (n, h, w, classes.shape[-1]))
 
 
 def _head(model):
