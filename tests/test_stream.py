@@ -1,0 +1,79 @@
+"""Handwriting that never repeats."""
+
+import multiprocessing
+import zlib
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hccr_lib.characters import LEVEL1
+from hccr_lib.datasets.stream import fresh
+
+some_characters = st.text(st.sampled_from(LEVEL1), min_size=1, max_size=8)
+
+
+def each(images):
+    return {image.tobytes() for image in images}
+
+
+@settings(max_examples=20, deadline=None)
+@given(characters=some_characters, n=st.integers(0, 20), seed=st.integers(0, 2**31))
+def test_the_same_seed_and_epoch_give_the_same_images(characters, n, seed):
+    images, labels = fresh(characters, n, seed=seed, epoch=2)
+    again, labels_again = fresh(characters, n, seed=seed, epoch=2)
+    np.testing.assert_array_equal(images, again)
+    np.testing.assert_array_equal(labels, labels_again)
+    assert images.dtype == np.uint8 and images.shape == (n, 96, 96)
+    assert labels.dtype == np.int32 and labels.shape == (n,)
+    counts = np.bincount(labels, minlength=len(characters))
+    assert len(counts) == len(characters)
+    assert counts.max() - counts.min() <= 1
+
+
+def test_no_image_is_seen_twice():
+    epochs = [fresh("己已巳", 60, seed=4, epoch=epoch)[0] for epoch in range(3)]
+    other_seed = fresh("己已巳", 60, seed=5)[0]
+    assert len(each([*epochs[0], *epochs[1], *epochs[2], *other_seed])) == 240
+
+
+def test_images_are_normalised_ink_bright_on_0():
+    images, _ = fresh("永国", 20)
+    assert (images.max(axis=(1, 2)) > 100).all()
+    border = np.ones((96, 96), bool)
+    border[4:-4, 4:-4] = False
+    assert not images[:, border].any()
+
+
+def test_labels_point_into_the_characters_asked_for():
+    """The same image in another alphabet: with one character there is nothing to choose."""
+    alone, labels = fresh("大", 5, seed=1)
+    assert (labels == 0).all()
+    mixed, which = fresh("大一", 40, seed=1)
+    # 大 has three strokes, 一 has one: the labels can be told from the amount of ink.
+    ink = (mixed > 60).mean(axis=(1, 2))
+    assert ink[which == 0].mean() > 1.5 * ink[which == 1].mean()
+    assert (alone > 60).mean() > 1.5 * ink[which == 1].mean()
+
+
+def test_the_order_is_random():
+    _, labels = fresh("大小", 64)
+    assert 0 < (np.diff(labels) == 0).sum() < 62
+
+
+def checksum(seed):
+    images, labels = fresh("大小永鲍", 8, seed=seed, epoch=1)
+    return zlib.crc32(images.tobytes()), zlib.crc32(labels.tobytes())
+
+
+def test_every_process_gives_the_same_images():
+    with multiprocessing.get_context("spawn").Pool(1) as pool:
+        assert pool.map(checksum, [0, 1]) == [checksum(0), checksum(1)]
+
+
+def test_bad_requests_are_named():
+    with pytest.raises(ValueError, match="at least one character"):
+        fresh("", 3)
+    with pytest.raises(ValueError, match="龘"):
+        fresh("大龘", 3)
