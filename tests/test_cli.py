@@ -1,0 +1,284 @@
+"""The command line: what it prints, and that bad input is one line and exit code 2."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from PIL import Image
+from typer.testing import CliRunner
+
+from hccr_lib import evaluation
+from hccr_lib.cli import app
+from hccr_lib.datasets import Sample, load, read_gnt, write_gnt
+from hccr_lib.datasets.normalize import resize_images
+from hccr_lib.models import melnyk_net
+
+ROOT = Path(__file__).resolve().parents[1]
+CLASSES = "己已巳大太犬"
+
+
+@pytest.fixture(autouse=True)
+def empty_cache(tmp_path, monkeypatch):
+    monkeypatch.setenv("HCCR_CACHE_DIR", str(tmp_path / "cache"))
+    monkeypatch.delenv("HCCR_DATA_DIR", raising=False)
+
+
+def hccr(*arguments):
+    return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+def succeeds(*arguments):
+    result = hccr(*arguments)
+    assert result.exit_code == 0, result.output
+    return result.stdout
+
+
+def fails(*arguments):
+    """The one line on stderr of a command that is given bad input."""
+    result = hccr(*arguments)
+    assert result.exit_code == 2, result.output
+    assert result.stdout == ""
+    assert result.stderr.startswith("hccr: ")
+    assert result.stderr.count("\n") == 1
+    return result.stderr
+
+
+@pytest.fixture(scope="module")
+def network(tmp_path_factory):
+    """The folder of a small untrained network of six classes, as a finished run leaves it."""
+    folder = tmp_path_factory.mktemp("runs") / "six"
+    folder.mkdir()
+    keras.utils.set_random_seed(0)
+    model = melnyk_net("C", num_classes=len(CLASSES), width=0.1, input_size=16)
+    model.save(folder / "model.keras")
+    (folder / "record.json").write_text(json.dumps({"characters": CLASSES}), encoding="utf-8")
+    return folder
+
+
+def gnt(path, characters):
+    rng = np.random.default_rng(len(characters))
+    write_gnt(path, [Sample(c, rng.integers(0, 256, (50, 40), np.uint8)) for c in characters])
+    return path
+
+
+def test_help_is_quick_and_teaches(tmp_path):
+    code = (
+        "import sys\nfrom hccr_lib.cli import app\ntry: app(['--help'])\n"
+        "except SystemExit: pass\nprint(sorted({'keras', 'cv2', 'numpy'} & set(sys.modules)))"
+    )
+    run = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
+    )
+    assert run.stdout.splitlines()[-1] == "[]"
+    for command in ("evaluate", "prepare", "synthesize", "train", "info"):
+        assert command in run.stdout
+    for command in ("evaluate", "prepare", "synthesize", "train"):
+        assert f"hccr {command} " in succeeds(command, "--help")
+
+
+def test_it_runs_as_a_module(tmp_path):
+    run = subprocess.run(
+        [sys.executable, "-m", "hccr_lib", "prepare", str(tmp_path / "none.gnt")],
+        capture_output=True,
+        text=True,
+        cwd=ROOT,
+    )
+    assert run.returncode == 2
+    assert run.stderr == (
+        f"hccr: {tmp_path / 'none.gnt'}: no dataset, file or folder of this name; known names: "
+        "synthetic, icdar2013-sample, hwdb-sample, casia-hwdb\n"
+    )
+
+
+def test_evaluate_counts_what_an_independent_computation_counts(network, tmp_path):
+    path = gnt(tmp_path / "a.gnt", CLASSES * 9 + "丁丁亍")
+    result = json.loads(succeeds("evaluate", path, "--model", network, "--json", "--top", 3))
+    model = keras.models.load_model(network / "model.keras")
+    data = load(path, characters=CLASSES)
+    images = resize_images(data.images, 16)[..., None].astype(np.float32)
+    probabilities = np.asarray(model.predict(images, verbose=0), np.float64)
+    truth = probabilities[np.arange(len(data)), data.labels]
+    rank = (probabilities > truth[:, None]).sum(axis=1)
+    assert result["n"] == 54
+    for k in (1, 3, 5):
+        assert result[f"top{k}"] == pytest.approx((rank < k).mean())
+    assert result["skipped"] == {"outside level 1": 1, "not among the characters asked for": 2}
+    assert result["classes"] == 6
+    assert result["seconds"] > 0
+
+
+def test_evaluate_in_words(network, tmp_path):
+    path = gnt(tmp_path / "a.gnt", CLASSES + "丁")
+    out = succeeds("evaluate", path, "--model", network / "model.keras")
+    assert "top-1" in out
+    assert " of 6" in out
+    assert "skipped 1: not among the characters asked for" in out
+
+
+def test_evaluate_reads_folders_of_pictures(network, tmp_path):
+    folder = tmp_path / "photos"
+    folder.mkdir()
+    image = np.full((40, 40), 255, np.uint8)
+    image[10:30, 18:22] = 0
+    Image.fromarray(image).save(folder / "大.png")
+    assert json.loads(succeeds("evaluate", folder, "--model", network, "--json"))["n"] == 1
+
+
+def test_skip_faulty(network, tmp_path):
+    path = gnt(tmp_path / "a.gnt", CLASSES)
+    path.write_bytes(path.read_bytes()[:-1])
+    assert "a.gnt, byte 10050: the sample takes 2010 bytes" in fails(
+        "evaluate", path, "--model", network
+    )
+    result = json.loads(succeeds("evaluate", path, "--model", network, "--json", "--skip-faulty"))
+    assert (result["n"], result["skipped"]) == (5, {"truncated": 1})
+
+
+def test_synthesize_then_prepare(tmp_path):
+    out = tmp_path / "set"
+    command = ("synthesize", out, "--characters", CLASSES, "--writers", 2, "--samples", 2)
+    assert "24 samples of 6 characters by 2 writers" in succeeds(*command)
+    before = {path: path.read_bytes() for path in out.glob("*.gnt")}
+    assert len(before) == 2
+    succeeds(*command)  # nothing changes
+    assert {path: path.read_bytes() for path in out.glob("*.gnt")} == before
+    assert "24 images, 6 characters, 2 writers" in succeeds("prepare", out)
+    assert "choose another folder" in fails(*command, "--seed", 1)
+
+
+def test_characters_may_be_a_text_a_file_or_a_dataset(tmp_path):
+    listing = tmp_path / "characters.txt"
+    listing.write_text("己 已\n巳\n", encoding="utf-8")
+    source = gnt(tmp_path / "a.gnt", "巳己已己")
+    found = []
+    for number, given in enumerate(("己已巳", listing, source)):
+        out = tmp_path / str(number)
+        succeeds("synthesize", out, "--characters", given, "--writers", 1)
+        found.append({sample.character for sample in read_gnt(out / "writer-00000.gnt")})
+    assert found == [set("己已巳")] * 3
+
+
+SMALL = ("--width", 0.1, "--input-size", 16, "--batch-size", 16, "--epochs", 1)
+
+
+def test_train_on_fresh_handwriting_evaluate_and_go_on_with_real_samples(tmp_path):
+    run = tmp_path / "run"
+    command = ("train", run, "--characters", CLASSES, *SMALL, "--images-per-epoch", 32)
+    assert "1 epochs" in succeeds(*command)
+    record = json.loads((run / "record.json").read_text(encoding="utf-8"))
+    assert record["characters"] == CLASSES
+    assert "nothing to train" in succeeds(*command)
+    samples = gnt(tmp_path / "a.gnt", CLASSES * 4)
+    assert json.loads(succeeds("evaluate", samples, "--model", run, "--json"))["n"] == 24
+    more = tmp_path / "more"
+    command = ("train", more, "--data", samples, "--start-from", run, "--epochs", 1)
+    succeeds(*command, "--batch-size", 8, "--validation", samples)
+    record = json.loads((more / "record.json").read_text(encoding="utf-8"))
+    assert record["characters"] == CLASSES
+    assert "val_accuracy" in record["epochs"][0]
+    assert "leave one of them out" in fails(*command, "--width", 0.5)
+
+
+def test_info(monkeypatch, tmp_path):
+    (tmp_path / "data" / "icdar2013-sample").mkdir(parents=True)
+    monkeypatch.setenv("HCCR_DATA_DIR", str(tmp_path / "data"))
+    facts = json.loads(succeeds("info", "--json"))
+    assert facts["backend"] == keras.backend.backend()
+    assert facts["keras"] == keras.__version__
+    assert facts["datasets"]["icdar2013-sample"] == str(tmp_path / "data" / "icdar2013-sample")
+    assert facts["datasets"]["casia-hwdb/train"] is None
+    assert "not here yet" in succeeds("info")
+
+
+def test_a_shipped_network_is_found_by_name(network, tmp_path, monkeypatch):
+    monkeypatch.setattr(evaluation, "WEIGHTS", network.parent)
+    path = gnt(tmp_path / "a.gnt", CLASSES)
+    assert json.loads(succeeds("evaluate", path, "--model", "six", "--json"))["n"] == 6
+    monkeypatch.setattr(evaluation, "DEFAULT_MODEL", "six")
+    assert json.loads(succeeds("evaluate", path, "--json"))["model"] == "six"
+    assert json.loads(succeeds("info", "--json"))["networks"] == ["six"]
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (("evaluate", "none"), "none: no dataset, file or folder"),
+        (("evaluate", "A", "--model", "none"), "none: no such run, .keras file or shipped"),
+        (("evaluate", "A", "--model", "TEXT"), "notes.txt: not a network that Keras reads"),
+        (("evaluate", "A", "--model", "UNFINISHED"), "this run is not finished"),
+        (("evaluate", "A", "--model", "NAMELESS"), "has 6 classes, and the record.json beside"),
+        (("evaluate", "A", "--model", "WRONG"), "the record.json beside it names 2"),
+        (("evaluate", "A", "--model", "BROKEN"), "not the record of a training run"),
+        (("evaluate", "OTHERS", "--model", "SIX"), "none of its 2 samples shows one of the 6"),
+        (("evaluate", "A", "--model", "SIX", "--top", "7"), "top must be 1 to 6, received 7"),
+        (("evaluate", "TEXT", "--model", "SIX"), "is this a .gnt file?"),
+        (("prepare", "EMPTY"), "without any .gnt file or picture"),
+        (("prepare", "hwdb-sample"), "hwdb-sample: not found"),
+        (("prepare", "A", "--split", "test"), "a path has no split"),
+        (("synthesize", "OUT", "--characters", "大大"), "'大' stands there 2 times"),
+        (("synthesize", "OUT", "--characters", "abc"), "'a'"),
+        (("synthesize", "OUT", "--characters", "BINARY"), "text files in UTF-8"),
+        (("synthesize", "TEXT", "--characters", "大"), "notes.txt"),
+        (("synthesize", "FULL", "--characters", "大"), "of other origin"),
+        (("train", "OUT", "--characters", "大太", "--variant", "D"), "'D'"),
+        (("train", "OUT", "--characters", "大太", "--recipe", "slow", "--width", "0.1"), "slow"),
+        (("train", "OUT", "--characters", "大太", "--input-size", "50"), "50"),
+        (("train", "OUT", "--characters", "大太", "--width", "-1"), "-1"),
+        (("train", "OUT", "--data", "synthetic", "--split", "test"), "--split"),
+        (("train", "OUT", "--data", "none"), "none: no dataset"),
+        (("train", "OUT", "--data", "A", "--characters", "丁"), "no sample of the 1 classes"),
+        (("train", "OUT", "--start-from", "none"), "none: no such run"),
+    ],
+    ids=lambda value: "-".join(value[:4]) if isinstance(value, tuple) else "",
+)
+def test_bad_input_is_one_line_and_exit_code_2(arguments, message, network, tmp_path):
+    model = (network / "model.keras").read_bytes()
+    for name, record in (
+        ("nameless", None),
+        ("wrong", '{"characters": "大太"}'),
+        ("broken", "[1]"),
+        ("unfinished", "{}"),
+    ):
+        folder = tmp_path / name
+        folder.mkdir()
+        if name != "unfinished":
+            (folder / "model.keras").write_bytes(model)
+        if record is not None:
+            (folder / "record.json").write_text(record, encoding="utf-8")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "notes.txt").write_text("no network, and no handwriting either\n")
+    (tmp_path / "binary").write_bytes(b"\xff\xfe\xfa")
+    (tmp_path / "full").mkdir()
+    gnt(tmp_path / "full" / "other.gnt", "大")
+    places = {
+        "A": gnt(tmp_path / "a.gnt", CLASSES),
+        "OTHERS": gnt(tmp_path / "others.gnt", "丁不"),
+        "SIX": network,
+        "TEXT": tmp_path / "notes.txt",
+        "BINARY": tmp_path / "binary",
+        "EMPTY": tmp_path / "empty",
+        "FULL": tmp_path / "full",
+        "OUT": tmp_path / "out",
+        **{name.upper(): tmp_path / name for name in ("nameless", "wrong", "broken", "unfinished")},
+    }
+    assert message in fails(*(places.get(argument, argument) for argument in arguments))
+
+
+@pytest.mark.parametrize(
+    "arguments", [(), ("fly",), ("evaluate",), ("train", "x", "--epochs", "0"), ("info", "x")]
+)
+def test_wrong_usage_exits_with_2(arguments):
+    result = hccr(*arguments)
+    assert result.exit_code == 2
+    assert "Usage" in result.output
+
+
+def test_the_environment_is_left_alone(tmp_path):
+    before = dict(os.environ)
+    succeeds("info", "--json")
+    assert dict(os.environ) == before
