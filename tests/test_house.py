@@ -141,17 +141,33 @@ def test_a_notebook_has_outputs_that_the_tests_compare(path):
     assert "nbval-check-output" in tags
 
 
+RENAMED = {"cv2": "opencv-python-headless", "PIL": "pillow", "IPython": "ipython"}
+BACKENDS = {"tensorflow", "jax", "torch"}  # imported where Keras runs on them
+
+
+def not_required(modules: set[str]) -> list[str]:
+    """The modules that come neither with Python nor with what ``requirements.txt`` names."""
+    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
+    known = {line.split(">=")[0] for line in text.splitlines() if not line.startswith("#")}
+    known |= set(sys.stdlib_module_names) | BACKENDS | {"hccr_lib"}
+    roots = {module.split(".")[0] for module in modules}
+    return sorted(root for root in roots if RENAMED.get(root, root) not in known)
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: str(path.relative_to(LIBRARY)))
+def test_the_library_imports_only_what_is_required(path):
+    assert not_required(imports(path, path.read_text(encoding="utf-8"))) == []
+
+
 @each_notebook
 def test_a_notebook_imports_only_what_is_required(path):
-    """``requirements.txt`` names packages; most are imported by the same name."""
-    text = (ROOT / "requirements.txt").read_text(encoding="utf-8")
-    required = {re.split(">=", line)[0] for line in text.splitlines() if not line.startswith("#")}
-    renamed = {"cv2": "opencv-python-headless", "PIL": "pillow", "IPython": "ipython"}
     source = "\n".join("".join(cell["source"]) for cell in code_cells(path))
-    source = re.sub(r"^\s*[!%].*$", "pass", source, flags=re.M)
-    for statement in re.findall(r"^\s*(?:import|from)\s+(\w+)", source, re.M):
-        known = statement in required or renamed.get(statement) in required
-        assert known or statement == "hccr_lib" or statement in sys.stdlib_module_names
+    modules = re.findall(r"^\s*(?:import|from)\s+(\w+)", source, re.M)
+    assert not_required(set(modules)) == []
+
+
+def test_a_module_that_is_not_required_is_found():
+    assert not_required({"os", "numpy.random", "cv2", "sklearn.svm"}) == ["sklearn"]
 
 
 def test_the_first_cell_of_code_is_the_same_everywhere():
