@@ -85,13 +85,12 @@ def _leaves(model):
 
 
 def _cost(layer):
-    try:
-        output = layer.output
-    except AttributeError as error:
+    if len(layer._inbound_nodes) != 1:
         raise ValueError(
-            f"Cannot tell the cost of a layer that is not connected exactly once. "
-            f"Received: layer={layer.name!r}"
-        ) from error
+            f"Cannot tell the cost of a layer that is not used exactly once. "
+            f"Received: layer={layer.name!r}, used {len(layer._inbound_nodes)} times"
+        )
+    output = layer.output
     shape = tuple(output[0].shape if isinstance(output, list) else output.shape)[1:]
     return LayerCost(layer.name, shape, layer.count_params(), _macs(layer, shape))
 

@@ -9,7 +9,9 @@ differ only in the pooling that turns 6 x 6 maps into one vector: A averages (GA
 map (GWOAP), C weighs each position of each map (GWAP).
 """
 
+import warnings
 from pathlib import Path
+from zipfile import BadZipFile
 
 import keras
 from keras import layers
@@ -134,8 +136,11 @@ def _load_weights(model, weights):
     if not path.is_file():
         raise FileNotFoundError(f"There is no such file. Received: weights={str(weights)!r}")
     try:
-        model.load_weights(path)
-    except (ValueError, OSError, KeyError) as error:
+        with warnings.catch_warnings():
+            # Keras only warns when a file lacks layers, and leaves them untrained.
+            warnings.filterwarnings("error", message="Skipping nested container")
+            model.load_weights(path)
+    except (ValueError, OSError, KeyError, BadZipFile, UserWarning) as error:
         raise ValueError(
             f"These weights do not fit {model.name} with {model.count_params():,} parameters, "
             f"input {model.input_shape[1:]} and {model.output_shape[-1]} classes, or the file is "
