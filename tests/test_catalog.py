@@ -83,6 +83,8 @@ def test_more_samples_than_are_written_at_once(tmp_path, monkeypatch):
         assert data.labels.tolist() == list(range(count))
         expected = np.stack([normalize(sample.bitmap) for sample in read_gnt(path)])
         np.testing.assert_array_equal(data.images, expected)
+        size = os.path.getsize(data.images.filename)
+        assert size == data.images.offset + data.images.nbytes
 
 
 def test_a_folder_has_one_writer_a_file_in_the_order_of_names(tmp_path):
