@@ -1,0 +1,348 @@
+"""Training: the recipes' schedules, runs that are killed, and data that cannot be learned from."""
+
+import csv
+import json
+import signal
+import subprocess
+import sys
+import textwrap
+import threading
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+from hccr_lib.models import GlobalWeightedAveragePooling2D, count_macs
+from hccr_lib.training import recipe, train
+from hccr_lib.training.batches import Batches
+
+
+def tiny_net():
+    """Has all that a run must restore: batch statistics, dropout, L2, and a weighted pooling."""
+    l2 = keras.regularizers.L2(0.01)
+    image = keras.Input((16, 16, 1))
+    x = layers.Conv2D(8, 3, strides=2, use_bias=False, kernel_regularizer=l2)(image)
+    x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    x = layers.Dropout(0.5)(GlobalWeightedAveragePooling2D()(x))
+    return keras.Model(image, layers.Dense(3, "softmax", kernel_regularizer=l2)(x), name="tiny")
+
+
+def tiny_data(epoch=0, n=70):
+    """Three kinds of stripes, under noise."""
+    rng = np.random.default_rng((7, epoch))
+    labels = (np.arange(n) % 3).astype(np.int32)
+    stripes = np.arange(16) // (labels[:, None] + 1) % 2
+    images = 180 * stripes[:, :, None] + rng.uniform(0, 75, (n, 16, 16))
+    return images.astype(np.uint8), labels
+
+
+OPTIONS = {"epochs": 3, "batch_size": 16, "verbose": 0}
+
+
+def same_weights(one, other):
+    pairs = zip(one.get_weights(), other.get_weights(), strict=True)
+    return all(np.array_equal(a, b) for a, b in pairs)
+
+
+@pytest.fixture(scope="module", params=["fast", "melnyk"])
+def whole_run(request, tmp_path_factory):
+    """A run that nothing interrupts: recipe, network, record, folder."""
+    run_dir = tmp_path_factory.mktemp("whole") / request.param
+    keras.utils.set_random_seed(1)
+    model = tiny_net()
+    record = train(model, tiny_data, run_dir=run_dir, recipe=request.param, **OPTIONS)
+    return request.param, model, record, run_dir
+
+
+class Killed(Exception):
+    pass
+
+
+def without_times(record):
+    return [
+        {name: value for name, value in epoch.items() if "second" not in name}
+        for epoch in record["epochs"]
+    ]
+
+
+def fail_on_call(number, method, error, patch):
+    """The given method of a class works until it is called for the `number`-th time."""
+    owner, name = method
+    whole, calls = getattr(owner, name), []
+
+    def wrapper(self, *arguments, **options):
+        calls.append(name)
+        if len(calls) == number:
+            raise error
+        return whole(self, *arguments, **options)
+
+    patch.setattr(owner, name, wrapper)
+
+
+@pytest.mark.parametrize("moment", ["between epochs", "in an epoch", "while saving"])
+def test_an_interrupted_run_ends_as_if_it_had_not_been(whole_run, moment, tmp_path, monkeypatch):
+    name, expected, expected_record, _ = whole_run
+    run_dir = tmp_path / "run"
+    options = {"run_dir": run_dir, "recipe": name, **OPTIONS}
+    keras.utils.set_random_seed(1)
+    model = tiny_net()
+
+    def data(epoch):
+        if moment == "between epochs" and epoch == 2:
+            raise Killed
+        return tiny_data(epoch)
+
+    with monkeypatch.context() as patch:
+        if moment == "in an epoch":
+            fail_on_call(10, (Batches, "__getitem__"), Killed(), patch)
+        elif moment == "while saving":
+            disk_full = OSError(28, "No space left on device")
+            fail_on_call(3, (keras.Model, "save_weights"), disk_full, patch)
+        with pytest.raises(Exception):  # noqa: B017 (TensorFlow wraps what a generator raises)
+            train(model, data, **options)
+    interrupted = json.loads((run_dir / "record.json").read_text())
+    assert 1 <= len(interrupted["epochs"]) < 3
+    assert not interrupted["finished"]
+
+    keras.utils.set_random_seed(2)  # a resumed run must not depend on how the network was built
+    resumed = tiny_net()
+    record = train(resumed, tiny_data, **options)
+    assert same_weights(resumed, expected)
+    assert without_times(record) == without_times(expected_record)
+    assert record["finished"]
+    left = sorted(path.name for path in run_dir.iterdir())
+    assert left == ["log.csv", "model.keras", "record.json"]
+
+
+def test_a_run_killed_by_the_system_resumes(whole_run, tmp_path):
+    name, expected, _, _ = whole_run
+    if name == "melnyk":
+        pytest.skip("one recipe is enough for a whole process")
+    run_dir = tmp_path / "run"
+    program = f"""
+        import sys, time
+        sys.path[:0] = {[str(Path(__file__).parent), str(Path(__file__).parents[1])]!r}
+        import keras
+        from test_training import OPTIONS, tiny_data, tiny_net, train
+
+        def data(epoch):
+            if epoch == 2:
+                time.sleep(600)
+            return tiny_data(epoch)
+
+        keras.utils.set_random_seed(1)
+        train(tiny_net(), data, run_dir={str(run_dir)!r}, recipe={name!r}, **OPTIONS)
+    """
+    with subprocess.Popen([sys.executable, "-c", textwrap.dedent(program)]) as process:
+        while not (run_dir / "backup" / "0002.weights.h5").exists() and process.poll() is None:
+            time.sleep(0.05)
+        process.send_signal(signal.SIGKILL)
+    assert process.returncode == -signal.SIGKILL
+    resumed = tiny_net()
+    train(resumed, tiny_data, run_dir=run_dir, recipe=name, **OPTIONS)
+    assert same_weights(resumed, expected)
+
+
+def test_a_finished_run_says_so_and_returns_its_record(whole_run, capsys):
+    name, trained, record, run_dir = whole_run
+    before = (run_dir / "model.keras").read_bytes()
+    again = tiny_net()
+    assert train(again, tiny_data, run_dir=run_dir, recipe=name, **OPTIONS) == record
+    assert "is finished (3 epochs)" in capsys.readouterr().out
+    assert same_weights(again, trained)
+    assert (run_dir / "model.keras").read_bytes() == before
+
+
+def test_the_record_says_what_was_done(whole_run):
+    name, model, record, run_dir = whole_run
+    assert json.loads((run_dir / "record.json").read_text()) == record
+    assert record["settings"]["recipe"] == name
+    assert record["parameters"] == model.count_params()
+    assert record["macs"] == count_macs(model)
+    assert record["backend"] == keras.backend.backend()
+    assert record["versions"]["keras"] == keras.__version__
+    assert {"command", "git_commit", "device", "characters"} <= set(record)
+    assert [epoch["epoch"] for epoch in record["epochs"]] == [1, 2, 3]
+    assert record["images_per_second"] > 0
+    assert record["seconds"] == pytest.approx(sum(e["seconds"] for e in record["epochs"]), abs=0.01)
+    with open(run_dir / "log.csv", newline="", encoding="utf-8") as file:
+        rows = [{k: float(v) for k, v in row.items()} for row in csv.DictReader(file)]
+    assert rows == record["epochs"]
+
+
+def test_the_saved_network_is_the_trained_one(whole_run):
+    _, model, _, run_dir = whole_run
+    loaded = keras.saving.load_model(run_dir / "model.keras")
+    images = tiny_data()[0][..., None]
+    np.testing.assert_array_equal(loaded.predict_on_batch(images), model.predict_on_batch(images))
+    assert len(loaded.losses) == len(tiny_net().losses)
+
+
+@pytest.mark.parametrize(
+    ("change", "named"),
+    [
+        ({"epochs": 4}, "epochs=3.*Received: epochs=4"),
+        ({"seed": 1}, "seed=0.*Received: seed=1"),
+        ({"learning_rate": 0.5}, "learning_rate=.*Received: learning_rate=0.5"),
+        ({"characters": "abc"}, "characters=None.*Received: characters='abc'"),
+        ({"description": "other"}, "description=None.*Received: description='other'"),
+    ],
+)
+def test_a_folder_of_another_run_is_refused(whole_run, change, named):
+    name, _, _, run_dir = whole_run
+    with pytest.raises(ValueError, match=named):
+        train(tiny_net(), tiny_data, run_dir=run_dir, recipe=name, **{**OPTIONS, **change})
+
+
+def test_an_unfinished_run_is_not_continued_with_other_data(tmp_path):
+    def killed(epoch):
+        if epoch == 1:
+            raise Killed
+        return tiny_data()
+
+    options = {"run_dir": tmp_path, **OPTIONS}
+    with pytest.raises(Killed):
+        train(tiny_net(), killed, **options)
+    with pytest.raises(ValueError, match=r"holds a run with data=.*Received"):
+        train(tiny_net(), tiny_data(), **options)
+    with pytest.raises(ValueError, match=r"holds a run with batch_size=16.*Received: batch_size=8"):
+        train(tiny_net(), tiny_data, **{**options, "batch_size": 8})
+
+
+def test_it_learns_and_generates_ahead_in_a_thread(tmp_path):
+    threads = []
+
+    def data(epoch):
+        threads.append(threading.current_thread())
+        return tiny_data(epoch, n=160)
+
+    model = tiny_net()
+    record = train(
+        model,
+        data,
+        run_dir=tmp_path,
+        epochs=10,
+        batch_size=16,
+        learning_rate=0.01,
+        validation=tiny_data(99, n=60),
+        characters="一二三",
+        verbose=0,
+    )
+    assert record["epochs"][-1]["val_accuracy"] > 0.9
+    assert record["characters"] == "一二三"
+    assert len(threads) == 10
+    assert threading.main_thread() not in threads[1:]
+
+
+def test_l2_is_left_out_of_fast_training_only(tmp_path):
+    for name in ("fast", "melnyk"):
+        model = tiny_net()
+        for weight in model.trainable_weights:
+            if weight.regularizer is not None:
+                weight.regularizer = keras.regularizers.L2(1000)
+        record = train(model, tiny_data, run_dir=tmp_path / name, recipe=name, epochs=1, verbose=0)
+        assert (record["epochs"][0]["loss"] > 1000) == (name == "melnyk")
+        assert len(model.losses) == 2
+
+
+def test_the_melnyk_schedule():
+    melnyk = recipe("melnyk")
+    assert (melnyk.epochs, melnyk.batch_size, melnyk.learning_rate) == (40, 256, 0.1)
+    accuracies = [0.5, 0.6, 0.7, 0.7, 0.8, 0.75, 0.79, 0.9]
+    rates = [melnyk.epoch_rate(0.1, accuracies[:epoch]) for epoch in range(9)]
+    #        epoch 0, then ten times less; the 4th, 6th and 7th epochs bring nothing new
+    expected = [1e-1, 1e-2, 1e-2, 1e-2, 1e-3, 1e-3, 1e-4, 1e-5, 1e-5]
+    np.testing.assert_allclose(rates, expected)
+    optimizer = melnyk.optimizer(0.1, 100)
+    assert isinstance(optimizer, keras.optimizers.SGD)
+    assert optimizer.momentum == 0.9
+
+
+def test_the_fast_schedule_rises_then_falls():
+    optimizer = recipe("fast").optimizer(0.002, 200)
+    rates = []
+    for step in range(201):
+        optimizer.iterations.assign(step)
+        rates.append(float(keras.ops.convert_to_numpy(optimizer.learning_rate)))
+    peak = int(np.argmax(rates))
+    assert peak == 10
+    assert rates[peak] == pytest.approx(0.002)
+    assert (np.diff(rates[: peak + 1]) > 0).all()
+    assert (np.diff(rates[peak:]) < 0).all()
+    assert rates[-1] < 0.01 * rates[peak]
+
+
+def test_an_unknown_recipe():
+    with pytest.raises(ValueError, match=r"'melnyk', 'fast'\. Received: 'slow'"):
+        recipe("slow")
+
+
+def test_an_epoch_shows_full_batches_once_in_order():
+    images, labels = np.arange(10)[:, None, None] * np.ones((1, 2, 2)), np.arange(10)
+    order = np.random.default_rng(0).permutation(10)
+    batches = Batches(images, labels, order, 3)
+    seen = [batches[k] for k in range(len(batches))]
+    assert [len(batch) for batch, _ in seen] == [3, 3, 3]
+    np.testing.assert_array_equal(np.concatenate([some for _, some in seen]), order[:9])
+    for batch, some in seen:
+        assert batch.shape[1:] == (2, 2, 1)
+        np.testing.assert_array_equal(batch[:, 0, 0, 0], some)
+
+
+IMAGES, LABELS = tiny_data()
+
+
+@pytest.mark.parametrize(
+    ("data", "error", "message"),
+    [
+        ((IMAGES[:0], LABELS[:0]), ValueError, r"no images. Received: shape \(0, 16, 16\)"),
+        ((IMAGES[:, :8], LABELS), ValueError, r"\(16, 16, 1\). Received: \(70, 8, 16\)"),
+        ((IMAGES.astype(float), LABELS), ValueError, "Received: dtype float64"),
+        ((IMAGES, LABELS + 1), ValueError, "0..2; 23 are not.*index 2. Received: 3"),
+        ((IMAGES, LABELS - 1), ValueError, "index 0. Received: -1"),
+        ((IMAGES, LABELS[1:]), ValueError, r"\(70,\). Received: int32 \(69,\)"),
+        ((IMAGES, LABELS.astype(float)), ValueError, "Received: float64"),
+        ((IMAGES.tolist(), LABELS), TypeError, "Received: <class 'list'>"),
+        ((IMAGES[LABELS > 0], LABELS[LABELS > 0]), ValueError, "1 of 3 classes.* 一 .*Received: 2"),
+        (lambda epoch: (IMAGES, LABELS + 9), ValueError, "Received: 9"),
+    ],
+)
+def test_data_that_cannot_be_learned_from_is_named(data, error, message, tmp_path):
+    run_dir = tmp_path / "run"
+    with pytest.raises(error, match=message):
+        train(tiny_net(), data, run_dir=run_dir, characters="一二三", **OPTIONS)
+    assert not run_dir.exists()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"validation": (IMAGES, LABELS + 1)}, "validation: labels must be in 0..2"),
+        ({"validation": (IMAGES[:0], LABELS[:0])}, "validation: there are no images"),
+        ({"characters": "一二"}, "3 classes once. Received: 2 names"),
+        ({"characters": "一一二"}, "Received: 3 names, 2 different"),
+        ({"epochs": 0}, "Received: epochs=0"),
+        ({"batch_size": 0}, "Received: batch_size=0"),
+        ({"recipe": "slow"}, "Received: 'slow'"),
+    ],
+)
+def test_settings_that_cannot_work_are_named(options, message, tmp_path):
+    with pytest.raises(ValueError, match=message):
+        train(tiny_net(), tiny_data(), run_dir=tmp_path / "run", **{**OPTIONS, **options})
+
+
+def test_missing_classes_can_be_intended(tmp_path):
+    some = LABELS > 0
+    data = (IMAGES[some], LABELS[some])
+    record = train(
+        tiny_net(), data, run_dir=tmp_path, allow_missing_classes=True, verbose=0, epochs=1
+    )
+    assert record["finished"]
+
+
+def test_epochs_of_different_length_are_refused(tmp_path):
+    with pytest.raises(ValueError, match=r"as the first, 70\. Received: 71 in epoch 1"):
+        train(tiny_net(), lambda e: tiny_data(e, 70 + e), run_dir=tmp_path, **OPTIONS)
