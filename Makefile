@@ -84,7 +84,7 @@ clean:  ## remove all that make has made
 # The environments. A changed requirement installs again; what is there already stays.
 
 .venv/.ready: requirements.txt requirements-dev.txt constraints.txt pyproject.toml
-	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14), sys.version' || \
+	$(PYTHON) -c 'import sys; assert (3, 11) <= sys.version_info < (3, 14)' 2> /dev/null || \
 	  { echo "Python 3.11, 3.12 or 3.13 is needed; name one: make PYTHON=python3.12 ..."; exit 1; }
 	$(PYTHON) -m venv .venv
 	sed 's/^tensorflow>/$(TENSORFLOW)>/' requirements.txt > .venv/requirements.txt
