@@ -28,6 +28,7 @@ import keras
 import numpy as np
 from keras import layers, ops
 
+from hccr_lib.models.backend import fastest_jit
 from hccr_lib.models.layers import (
     GlobalWeightedAveragePooling2D,
     GlobalWeightedOutputAveragePooling2D,
@@ -142,6 +143,7 @@ def _head(model):
     if head is None or [*map(id, head.made_from)] != [*map(id, made_from)]:
         features, pooling, pooled, dense = _take_apart(model)
         trunk = keras.Model(model.inputs, [features, pooled])
+        trunk.compile(optimizer=None, jit_compile=fastest_jit())
         head = _heads[model] = _Head(trunk, pooling, dense, made_from)
     return head
 

@@ -20,6 +20,7 @@ from statistics import median
 import keras
 import numpy as np
 
+from hccr_lib.models.backend import fastest_jit
 from hccr_lib.models.cost import count_macs
 from hccr_lib.training.batches import Batches, check_every_class, check_examples, with_channels
 from hccr_lib.training.recipes import recipe as find_recipe
@@ -59,8 +60,8 @@ def train(
         characters: The classes in label order; kept in the record.
         description: One line about the data; kept in the record.
         allow_missing_classes: Whether classes without any example are intended.
-        jit_compile: None chooses what measured fastest: XLA except for TensorFlow on a CPU, where
-            it makes training up to 1.7 times slower.
+        jit_compile: As for `Model.compile`; None chooses what measured fastest, see
+            `hccr_lib.models.backend`.
         verbose: "auto": a progress bar on a terminal, two lines an epoch elsewhere. 0: silent.
 
     Returns:
@@ -120,7 +121,7 @@ def train(
         optimizer,
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
-        jit_compile=_fastest_jit() if jit_compile is None else jit_compile,
+        jit_compile=fastest_jit() if jit_compile is None else jit_compile,
     )
     optimizer.build(model.trainable_variables)
     if record:
@@ -286,8 +287,3 @@ def _regularizers(model, kept):
     finally:
         for weight, regularizer in saved:
             weight.regularizer = regularizer
-
-
-def _fastest_jit():
-    on_cpu = all(name.startswith("cpu") for name in keras.distribution.list_devices())
-    return False if keras.backend.backend() == "tensorflow" and on_cpu else "auto"
