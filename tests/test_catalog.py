@@ -3,6 +3,7 @@
 import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
 from collections import Counter
@@ -222,7 +223,7 @@ def test_a_bad_picture_raises_or_is_counted(content, tmp_path, cache):
 def test_nothing_to_read_is_said(tmp_path):
     empty = tmp_path / "empty"
     empty.mkdir()
-    with pytest.raises(DatasetError, match=r"empty: a folder without any \.gnt file or picture"):
+    with pytest.raises(DatasetError, match=r"empty: neither a \.gnt file nor a folder with"):
         load(empty)
     with pytest.raises(DatasetError, match=r"symbols\.gnt: no sample of a level 1 character"):
         load(written(tmp_path / "symbols.gnt", "。亍"))
@@ -418,3 +419,31 @@ def test_a_killed_process_does_not_harm_the_next(cache):
     for path in (cache / "synthetic").rglob("*.gnt"):
         assert len(list(read_gnt(path))) == 3
     assert len(load("synthetic", characters="己已巳", writers=2)) == 6
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")
+def test_ctrl_c_ends_all_processes_at_once_and_the_next_call_goes_on(cache):
+    settings = dict(characters=LEVEL1[:200], writers=200)
+    code = (
+        "from hccr_lib.datasets import load\n"
+        f"if __name__ == '__main__': load('synthetic', **{settings}, processes=2)"
+    )
+    script = cache.parent / "script.py"
+    script.write_text(code, encoding="utf-8")
+    run = subprocess.Popen(
+        [sys.executable, str(script)],
+        env={**os.environ, "PYTHONPATH": str(ROOT)},
+        start_new_session=True,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    while not gnt_bytes(cache):
+        assert run.poll() is None
+    os.killpg(run.pid, signal.SIGINT)  # as a terminal does, to the workers as well
+    errors = run.communicate(timeout=30)[1]
+    assert errors.count("Traceback") == 1  # this process's own, none of the workers'
+    assert "KeyboardInterrupt" in errors
+    found = gnt_bytes(cache)
+    assert 0 < len(found) < 200
+    for path in (cache / "synthetic").rglob("*.gnt"):
+        assert len(list(read_gnt(path))) == 200

@@ -217,7 +217,7 @@ def test_a_shipped_network_is_found_by_name(network, tmp_path, monkeypatch):
         (("evaluate", "OTHERS", "--model", "SIX"), "none of its 2 samples shows one of the 6"),
         (("evaluate", "A", "--model", "SIX", "--top", "7"), "top must be 1 to 6, received 7"),
         (("evaluate", "TEXT", "--model", "SIX"), "is this a .gnt file?"),
-        (("prepare", "EMPTY"), "without any .gnt file or picture"),
+        (("prepare", "EMPTY"), "neither a .gnt file nor a folder"),
         (("prepare", "hwdb-sample"), "hwdb-sample: not found"),
         (("prepare", "A", "--split", "test"), "a path has no split"),
         (("synthesize", "OUT", "--characters", "大大"), "'大' stands there 2 times"),

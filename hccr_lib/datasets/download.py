@@ -126,7 +126,7 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], bool])
     with locked(folder):
         if folder.exists():
             return folder
-        remove_parts(folder)
+        remove_parts(folder.parent, folder.name)
         try:
             with zipfile.ZipFile(archive) as packed, atomic_folder(folder) as part:
                 members = [m for m in packed.infolist() if wanted(PurePosixPath(m.filename))]

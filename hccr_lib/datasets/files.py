@@ -64,9 +64,13 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
         raise
 
 
-def remove_parts(path: Path) -> None:
-    """Remove what killed writers of `path` left. Call only while holding the lock of `path`."""
-    for part in path.parent.glob(f".{glob.escape(path.name)}.*{PART}"):
+def remove_parts(folder: Path, name: str | None = None) -> None:
+    """Remove what killed writers of `folder / name`, or of anything in `folder`, left there.
+
+    Call only while holding the lock that those writers held.
+    """
+    pattern = "*" if name is None else glob.escape(name)
+    for part in folder.glob(f".{pattern}.*{PART}"):
         if part.is_dir():
             shutil.rmtree(part)
         else:

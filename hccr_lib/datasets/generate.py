@@ -3,9 +3,10 @@
 import hashlib
 import json
 import os
+import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
-from multiprocessing import get_context
+from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import numpy as np
@@ -56,7 +57,6 @@ def generate(
     Raises:
         DatasetError: the folder holds another set.
     """
-    folder.mkdir(parents=True, exist_ok=True)
     contents = {
         "synthesis_version": SYNTHESIS_VERSION,
         "characters": characters,
@@ -64,28 +64,43 @@ def generate(
         "samples": samples,
         "seed": seed,
     }
-    _claim(folder, contents)
-    missing = [i for i in range(writers) if not writer_file(folder, i).exists()]
-    if processes is None:
+    with locked(folder / "synthesis.json"):
+        _claim(folder, contents)
+        remove_parts(folder)
+        missing = [i for i in range(writers) if not writer_file(folder, i).exists()]
+        jobs = [(writer_file(folder, i), i, characters, samples, seed) for i in missing]
         per_writer = len(characters) * samples
-        processes = os.cpu_count() or 1 if len(missing) * per_writer > _WORTH_PROCESSES else 1
-    processes = min(processes, len(missing))
-    jobs = [(writer_file(folder, i), i, characters, samples, seed) for i in missing]
-    total = writers * len(characters) * samples
-    done = (writers - len(missing)) * len(characters) * samples
-    with progress("Writing by hand", total, done=done) as advance:
-        if processes <= 1:
-            for job in jobs:
-                advance(write_writer(*job))
-            return
-        # Spawned, not forked: OpenCV's and TensorFlow's threads do not survive a fork.
-        with ProcessPoolExecutor(processes, mp_context=get_context("spawn")) as pool:
-            try:
-                for future in as_completed([pool.submit(write_writer, *job) for job in jobs]):
-                    advance(future.result())
-            except BaseException:
-                pool.shutdown(cancel_futures=True)
-                raise
+        if processes is None:
+            is_large = len(missing) * per_writer > _WORTH_PROCESSES
+            processes = (os.cpu_count() or 1) if is_large else 1
+        done = (writers - len(missing)) * per_writer
+        with progress("Writing by hand", writers * per_writer, done=done) as advance:
+            for count in _run(jobs, min(processes, len(jobs))):
+                advance(count)
+
+
+def _run(jobs: list[tuple], processes: int) -> Iterator[int]:
+    """Call `write_writer` with each of the jobs; yield what the calls return."""
+    if processes <= 1:
+        yield from (write_writer(*job) for job in jobs)
+        return
+    others = set(active_children())
+    # Spawned, not forked: OpenCV's and TensorFlow's threads do not survive a fork. Ctrl-C
+    # reaches the workers too, but it is for this process to end them.
+    with ProcessPoolExecutor(
+        processes,
+        mp_context=get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    ) as pool:
+        try:
+            for future in as_completed([pool.submit(write_writer, *job) for job in jobs]):
+                yield future.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in set(active_children()) - others:
+                worker.terminate()  # what it was writing is removed by the next call
+            raise
 
 
 def _claim(folder: Path, contents: dict) -> None:
@@ -112,11 +127,5 @@ def synthetic_folder(
     identity = [SYNTHESIS_VERSION, characters, writers, samples, seed]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
     folder = cache / "synthetic" / f"{len(characters)}x{writers}x{samples}-seed{seed}-{key}"
-    with locked(folder):
-        if folder.exists():
-            for number in range(writers):
-                remove_parts(writer_file(folder, number))
-        generate(
-            folder, characters, writers=writers, samples=samples, seed=seed, processes=processes
-        )
+    generate(folder, characters, writers=writers, samples=samples, seed=seed, processes=processes)
     return folder

@@ -66,7 +66,7 @@ def prepared(path: Path, cache: Path, *, skip_faulty: bool) -> Path:
     with locked(folder):
         if folder.exists():  # another process was faster
             return folder
-        remove_parts(folder)
+        remove_parts(folder.parent, folder.name)
         with atomic_folder(folder) as part:
             _prepare(path, files, [stat.st_size for stat in stats], part, skip_faulty)
     return folder
@@ -85,7 +85,7 @@ def find_files(path: Path) -> list[Path]:
         found = [file for file in visible if file.suffix.lower() in endings]
         if found:
             return sorted(found, key=lambda file: file.relative_to(path).parts)
-    raise DatasetError(f"{path}: a folder without any .gnt file or picture")
+    raise DatasetError(f"{path}: neither a .gnt file nor a folder with .gnt files or pictures")
 
 
 def _prepare(path: Path, files: list[Path], sizes: list[int], folder: Path, skip_faulty: bool):
