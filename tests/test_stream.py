@@ -48,10 +48,10 @@ def test_images_are_normalised_ink_bright_on_0():
 
 def test_labels_point_into_the_characters_asked_for():
     """The same image in another alphabet: with one character there is nothing to choose."""
-    alone, labels = fresh("大", 5, seed=1)
+    alone, labels = fresh("鼻", 30, seed=1)
     assert (labels == 0).all()
-    mixed, which = fresh("大一", 40, seed=1)
-    # 大 has three strokes, 一 has one: the labels can be told from the amount of ink.
+    mixed, which = fresh("鼻一", 60, seed=1)
+    # 鼻 has fourteen strokes, 一 has one: the labels can be told from the amount of ink.
     ink = (mixed > 60).mean(axis=(1, 2))
     assert ink[which == 0].mean() > 1.5 * ink[which == 1].mean()
     assert (alone > 60).mean() > 1.5 * ink[which == 1].mean()

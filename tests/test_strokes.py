@@ -5,6 +5,7 @@ import pytest
 
 from hccr_lib.characters import LEVEL1
 from hccr_lib.datasets.components import JOIN_POINTS, stroke_plan
+from hccr_lib.datasets.running import running_strokes
 from hccr_lib.datasets.strokes import stroke_template
 
 # As a primary school's dictionary counts them.
@@ -127,3 +128,23 @@ def test_the_radical_on_the_left_is_a_component(character, run):
     """氵, 鱼, 讠: people move and stretch them as one."""
     nodes = [np.flatnonzero(node).tolist() for node in stroke_plan(character).node_of.T]
     assert list(run) in nodes
+
+
+def test_running_hand_forms_keep_every_stroke_in_its_place():
+    """Only known components are redrawn; each is a run of strokes, and stays in its square."""
+    redrawn = 0
+    for character in LEVEL1:
+        template = stroke_template(character)
+        strokes, form_of = running_strokes(template)
+        assert len(strokes) == len(form_of) == len(template)
+        for taught, written, form in zip(template, strokes, form_of, strict=True):
+            if form < 0:
+                np.testing.assert_array_equal(written, taught)
+            else:
+                redrawn += 1
+                assert len(written) >= 2 and np.isfinite(written).all()
+                assert written.min() > -0.5 and written.max() < 1.5
+        forms = form_of[form_of >= 0]
+        assert set(forms.tolist()) == set(range(len(set(forms.tolist()))))
+        assert all(np.ptp(np.flatnonzero(form_of == f)) + 1 == (form_of == f).sum() for f in forms)
+    assert redrawn > 100

@@ -150,9 +150,9 @@ def test_writers_refuse_what_they_do_not_know():
 
 @pytest.mark.parametrize("name", STYLE)
 def test_every_style_changes_the_writing(name):
-    """Somewhere in a few characters: a writer of one stroke has no joins, nor has 三 a hook."""
+    """Somewhere in a few characters: 三 has no hook, and few have a running-hand form."""
     low, high = (random_writer(5, **{name: STYLE[name][end]}) for end in ("low", "high"))
-    pairs = [(write(c, low).bitmap, write(c, high).bitmap) for c in "永海小"]
+    pairs = [(write(c, low).bitmap, write(c, high).bitmap) for c in "永海小宁"]
     assert any(a.shape != b.shape or (a != b).any() for a, b in pairs)
 
 
@@ -216,12 +216,41 @@ def test_any_style_within_the_ranges_gives_a_bitmap(character, style, seed, samp
 
 
 @settings(max_examples=50, deadline=None)
-@given(character=characters, seed=seeds, name=st.sampled_from(list(STYLE)), ends=st.booleans())
-def test_a_style_a_little_beyond_its_range_still_gives_a_bitmap(character, seed, name, ends):
+@given(character=characters, seed=seeds, name=st.sampled_from(list(STYLE)), up=st.booleans())
+def test_beyond_its_range_a_style_gives_a_bitmap_or_is_named(character, seed, name, up):
     low, high = STYLE[name]["low"], STYLE[name]["high"]
-    beyond = high + 0.5 * (high - low) if ends else low - 0.25 * (high - low)
-    bitmap = write(character, random_writer(seed, **{name: beyond})).bitmap
-    assert bitmap.dtype == np.uint8 and 2 <= min(bitmap.shape) <= max(bitmap.shape) < 1000
+    beyond = high + 0.5 * (high - low) if up else low - 0.25 * (high - low)
+    try:
+        writer = random_writer(seed, **{name: beyond})
+    except ValueError as error:
+        assert f"Writer.{name}" in str(error)
+    else:
+        bitmap = write(character, writer).bitmap
+        assert bitmap.dtype == np.uint8 and 2 <= min(bitmap.shape) <= max(bitmap.shape) < 1000
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf"), 1e9])
+@pytest.mark.parametrize("name", STYLE)
+def test_a_style_that_no_hand_has_is_named(name, value):
+    with pytest.raises(ValueError, match=rf"Writer\.{name}.*received") as caught:
+        random_writer(0, **{name: value})
+    assert str(value) in str(caught.value)
+
+
+@pytest.mark.parametrize("end", ["low", "high"])
+@pytest.mark.parametrize("name", STYLE)
+def test_a_hair_of_style_changes_a_hair(name, end):
+    """All noise is drawn whatever the style is: no parameter shifts the noise of another."""
+    low, high = STYLE[name]["low"], STYLE[name]["high"]
+    hair = (high - low) * (1e-6 if end == "low" else -1e-6)
+    for seed, character in enumerate("一永鲍海"):
+        at, beside = (
+            write(character, random_writer(seed, **{name: STYLE[name][end] + step})).bitmap
+            for step in (0.0, hair)
+        )
+        assert np.abs(np.subtract(at.shape, beside.shape)).max() <= 1
+        if at.shape == beside.shape:
+            assert np.abs(at.astype(int) - beside).mean() < 3
 
 
 def test_bitmaps_survive_a_gnt_file(tmp_path):
