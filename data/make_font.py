@@ -4,8 +4,8 @@ The source is Noto Sans CJK SC Regular 2.004, as Debian's package ``fonts-noto-c
 
     python data/make_font.py /usr/share/fonts/opentype/noto/NotoSansCJK-Regular.ttc
 
-The subset holds GB2312 level 1, the rest of GB2312's first nine rows that Chinese text uses
-(punctuation, full-width forms), pinyin letters and ASCII. It is renamed, so that it can't be
+The subset holds GB2312 level 1, the radicals that are no characters themselves, the punctuation of
+Chinese text, pinyin letters and ASCII. It is renamed, so that it can't be
 mistaken for the full font. The same source gives the same bytes.
 """
 
@@ -21,6 +21,7 @@ FAMILY = "HCCR Sans SC"
 OUTPUT = Path(__file__).parent / "fonts" / "HCCRSansSC-Regular.otf"
 ASCII = "".join(map(chr, range(0x20, 0x7F)))
 PINYIN = "āáǎàēéěèīíǐìōóǒòūúǔùüǖǘǚǜĀÁǍÀĒÉĚÈŌÓǑÒńňḿ"
+RADICALS = "丨丶丿乀乁乚乛亅亠亻冂冖冫凵刂勹匚卩厶囗夂夊宀尢屮巛幺廴廾弋彐彑彡彳忄扌攵氵灬爫犭疒癶礻罒耂艹虍衤覀讠辶钅阝饣纟飠龶龷"
 PUNCTUATION = "、。·—…‘’“”〈〉《》「」『』【】〔〕！（），．／：；？～×÷→"
 
 
@@ -34,7 +35,7 @@ def make_font(collection: Path, output: Path) -> None:
     options.name_IDs = [0, 1, 2, 3, 4, 5, 6, 13, 14]
     options.notdef_outline = True
     subsetter = Subsetter(options)
-    subsetter.populate(text=LEVEL1 + ASCII + PINYIN + PUNCTUATION)
+    subsetter.populate(text=LEVEL1 + RADICALS + ASCII + PINYIN + PUNCTUATION)
     subsetter.subset(font)
     for record in font["name"].names:
         if record.nameID in (1, 4):

@@ -106,9 +106,19 @@ def test_a_missing_glyph_is_an_error(shown):
         show(a_figure("龘"), number="2.1", caption="c", alt="a")
 
 
-def test_few_colours_do_not_change_the_picture(shown, monkeypatch):
-    fig, ax = plt.subplots(figsize=(2, 2))
+def draw_map(ax):
     overlay(ax, np.zeros((96, 96), np.uint8), np.random.default_rng(0).normal(size=(6, 6)))
+
+
+def draw_grays(ax):
+    ax.imshow(np.random.default_rng(0).random((96, 96)), cmap="gray", interpolation="bilinear")
+    ax.axis("off")
+
+
+@pytest.mark.parametrize("draw", [draw_map, draw_grays])
+def test_few_colours_do_not_change_the_picture(shown, draw):
+    fig, ax = plt.subplots(figsize=(2, 2))
+    draw(ax)
     exact = io.BytesIO()
     fig.savefig(exact, dpi=figures.PIXELS_PER_INCH)
     exact = np.asarray(Image.open(exact).convert("RGB")).astype(int)
