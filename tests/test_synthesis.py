@@ -339,6 +339,17 @@ def test_where_nothing_is_joined_a_stroke_goes_without_a_trace(character, seed, 
     np.testing.assert_array_equal(rest.bitmap[far], whole.bitmap[far])
 
 
+def test_a_stroke_takes_both_of_its_joins_with_it():
+    shrunk = []
+    for seed, character in enumerate("永大国海"):
+        writer = random_writer(seed, join=10.0)  # joined wherever there is something to join
+        whole = write(character, writer, masks=True).masks
+        for stroke in range(1, len(whole)):
+            rest = write(character, writer, masks=True, without=(stroke,)).masks
+            shrunk.append(rest[stroke - 1].sum() < whole[stroke - 1].sum())
+    assert np.mean(shrunk) > 0.8
+
+
 @pytest.mark.parametrize("character", "大永国")
 def test_a_careful_hand_puts_its_strokes_where_the_template_has_them(character):
     """With everything that varies at its least, a mask lies along its stroke's centre line."""
