@@ -21,7 +21,10 @@ FAMILY = "HCCR Sans SC"
 OUTPUT = Path(__file__).parent / "fonts" / "HCCRSansSC-Regular.otf"
 ASCII = "".join(map(chr, range(0x20, 0x7F)))
 PINYIN = "āáǎàēéěèīíǐìōóǒòūúǔùüǖǘǚǜĀÁǍÀĒÉĚÈŌÓǑÒńňḿ"
-RADICALS = "丨丶丿乀乁乚乛亅亠亻冂冖冫凵刂勹匚卩厶囗夂夊宀尢屮巛幺廴廾弋彐彑彡彳忄扌攵氵灬爫犭疒癶礻罒耂艹虍衤覀讠辶钅阝饣纟飠龶龷"
+RADICALS = (
+    "丨丶丿乀乁乚乛亅亠亻冂冖冫凵刂勹匚卩厶囗夂夊宀尢屮巛幺廴廾"
+    "弋彐彑彡彳忄扌攵氵灬爫犭疒癶礻罒耂艹虍衤覀讠辶钅阝饣纟飠龶龷"
+)
 PUNCTUATION = "、。·—…‘’“”〈〉《》「」『』【】〔〕！（），．／：；？～×÷→"
 
 
