@@ -173,6 +173,16 @@ def test_the_record_says_what_was_done(whole_run):
     assert rows == record["epochs"]
 
 
+def test_melnyk_divides_the_rate_by_what_training_reached(whole_run):
+    name, _, record, _ = whole_run
+    rates = [epoch["learning_rate"] for epoch in record["epochs"]]
+    first, second, _ = (epoch["accuracy"] for epoch in record["epochs"])
+    if name == "melnyk":
+        assert rates == [0.1, 0.01, 0.01 if second > first else 0.001]
+    else:
+        assert rates[0] < rates[1] > rates[2]  # as each epoch begins: warming up, cooling down
+
+
 def test_the_saved_network_is_the_trained_one(whole_run):
     _, model, _, run_dir = whole_run
     loaded = keras.saving.load_model(run_dir / "model.keras")
