@@ -6,7 +6,7 @@ the joins; bends the sheet; slants, stretches and raises what is left. The resul
 as a line of a CASIA ``.gnt`` file holds it.
 """
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -21,6 +21,10 @@ SYNTHESIS_VERSION = 1
 
 # The canvas is drawn at twice the bitmap's resolution, with coordinates in 1/16 pixel, then averaged down.
 _SUPERSAMPLE, _SHIFT = 2, 4
+
+
+# What a style may be at all; every other field may be -10 to 10.
+_LIMITS = {"size": (8.0, 400.0), "aspect": (0.1, 4.0), "pen": (0.5, 50.0)}
 
 
 def _style(low: float, high: float, meaning: str) -> float:
@@ -46,11 +50,25 @@ class Writer:
     texture: float = _style(0.0, 0.5, "how uneven the ink is")
     components: float = _style(0.0, 0.2, "how far components stray in place, size and angle")
     strokes: float = _style(0.0, 0.2, "how far single strokes stray in place, length and angle")
+    evenness: float = _style(0.0, 0.6, "how much strokes are alike in length")
+    proportion: float = _style(0.0, 0.4, "how unevenly the parts share the square")
     warp: float = _style(0.0, 0.06, "how far the sheet is bent")
     tremor: float = _style(0.0, 0.012, "unsteadiness of the hand")
     join: float = _style(0.0, 1.0, "how often the pen stays down between strokes")
     speed: float = _style(0.0, 1.0, "how much corners are rounded and strokes cut short")
+    running: float = _style(0.0, 1.0, "how far components take their running-hand form")
     hooks: float = _style(0.0, 1.0, "how often a hook is written")
+
+    def __post_init__(self) -> None:
+        for style in fields(self):
+            value = getattr(self, style.name)
+            lowest, highest = _LIMITS.get(style.name, (-10.0, 10.0))
+            if style.name != "seed" and not lowest <= value <= highest:
+                raise ValueError(
+                    f"Writer.{style.name} must be {lowest} to {highest} "
+                    f"({style.metadata['low']} to {style.metadata['high']} looks like handwriting), "
+                    f"received {value!r}"
+                )
 
 
 class Handwriting(NamedTuple):
@@ -83,17 +101,20 @@ def random_writer(seed: int, **style: float) -> Writer:
         size=size,
         aspect=float(np.clip(0.82 * np.exp(0.17 * normal[1]), 0.5, 1.3)),
         slant=float(0.06 + 0.11 * normal[2]),
-        rise=float(0.08 + 0.08 * normal[3]),
+        rise=float(0.14 + 0.08 * normal[3]),
         pen=float(np.clip(2.1 * np.exp(0.32 * normal[4]), 1.1, 0.08 * size)),
         pressure=float(0.1 + 0.4 * uniform[0]),
         ink=float(1.0 - 0.45 * uniform[1]),
         texture=float(0.4 * uniform[2]),
-        components=float((0.06 + 0.08 * haste) * np.exp(0.25 * normal[5])),
-        strokes=float((0.06 + 0.07 * haste) * np.exp(0.25 * normal[6])),
-        warp=float(0.03 * uniform[3]),
+        components=float((0.07 + 0.07 * haste) * np.exp(0.25 * normal[5])),
+        strokes=float((0.05 + 0.07 * haste) * np.exp(0.25 * normal[6])),
+        evenness=float(0.25 * uniform[5]),
+        proportion=float(0.1 + 0.2 * uniform[3]),
+        warp=float(0.01 + 0.03 * uniform[0]),
         tremor=float(0.006 * uniform[4] ** 2),
         join=float(np.clip(haste * np.exp(0.3 * normal[7]), 0, 1)),
         speed=float(np.clip(0.1 + 0.8 * haste * np.exp(0.3 * normal[8]), 0, 1)),
+        running=float(np.clip(0.3 + 0.5 * haste + 0.2 * normal[9], 0, 1)),
         hooks=float(np.clip(1.0 - 0.9 * haste + 0.2 * normal[9], 0, 1)),
     )
     return replace(writer, **style) if style else writer
@@ -133,19 +154,20 @@ def write(
     rng = np.random.default_rng((writer.seed, label_of(character), sample))
     path, joined = _pen_path(plan, writer, rng)
     pixels, shape = _to_pixels(path, plan, joined, writer, rng)
-    width = _pen_width(plan, writer, rng)
+    width, shade = _pen_trace(plan, writer, rng)
 
     drawn = joined.copy()
     if without:
         gone = np.isin(plan.stroke_of, without)
         arrives_gone = np.isin(plan.stroke_of + 1, without) & _leaves_stroke(plan)
         drawn &= ~(gone | arrives_gone)[:-1]
-    ink = _draw(pixels, width, drawn, writer.pen, shape)
+    ink = _draw(pixels, width, shade, drawn, shape)
     each = None
     if masks:
+        full = np.full_like(shade, 255)
         each = np.stack(
             [
-                _draw(pixels, width, drawn & (plan.stroke_of[:-1] == stroke), writer.pen, shape) > 30
+                _draw(pixels, width, full, drawn & (plan.stroke_of[:-1] == stroke), shape) > 40
                 for stroke in range(plan.strokes)
             ]
         )
@@ -170,20 +192,29 @@ def _pen_path(
     # Each node moves, stretches, turns and shears by a little; to first order these add up over the nodes of a stroke.
     noise[: nodes - strokes] *= writer.components
     noise[single] *= writer.strokes
-    move = noise[:, :2] * (0.35 * plan.extent + 0.04)[:, None]
+    move = noise[:, :2] * (0.4 * plan.extent + 0.06)[:, None]
     matrix = np.empty((nodes, 2, 2), np.float32)
     matrix[:, 0, 0] = noise[:, 2]
     matrix[:, 1, 1] = noise[:, 3]
-    matrix[:, 0, 1] = 0.5 * noise[:, 5] - 0.9 * noise[:, 4]
-    matrix[:, 1, 0] = 0.5 * noise[:, 5] + 0.9 * noise[:, 4]
+    matrix[:, 0, 1] = 0.3 * noise[:, 5] - 0.5 * noise[:, 4]
+    matrix[:, 1, 0] = 0.3 * noise[:, 5] + 0.5 * noise[:, 4]
     # A single stroke also varies in length, along its own axis.
     stretch = 1.6 * writer.strokes * rng.standard_normal(strokes, np.float32)
-    matrix[single] += stretch[:, None, None] * plan.axis[:, :, None] * plan.axis[:, None, :]
+    along_axis = plan.axis[:, :, None] * plan.axis[:, None, :]
+    matrix[single] += stretch[:, None, None] * along_axis
     move -= np.einsum("kij,kj->ki", matrix, plan.centre)
+    # Handwriting is more even than print: long strokes shorter, dots longer.
+    even = np.clip((plan.length / 0.33) ** -writer.evenness - 1, -0.5, 0.8)
+    even = even[:, None, None] * along_axis
+    matrix[single] += even
+    move[single] -= np.einsum("kij,kj->ki", even, plan.anchor)
     per_stroke = plan.node_of @ np.concatenate((matrix.reshape(nodes, 4), move), axis=1)
     by_point = per_stroke[plan.stroke_of]
-    x, y = plan.points.T
-    path = plan.points.copy()
+    # Known components go some of the way to their running-hand form.
+    way = np.clip(writer.running + 0.4 * rng.standard_normal(strokes + 1), 0, 1.2)
+    way[-1] = 0  # for form_of -1
+    path = plan.points + way.astype(np.float32)[plan.form_of, None] * plan.running
+    x, y = path.T.copy()
     path[:, 0] += by_point[:, 0] * x + by_point[:, 1] * y + by_point[:, 4]
     path[:, 1] += by_point[:, 2] * x + by_point[:, 3] * y + by_point[:, 5]
 
@@ -191,6 +222,12 @@ def _pen_path(
     bow = writer.strokes * plan.length * 0.5 * rng.standard_normal(strokes, np.float32)
     arc = (bow[plan.stroke_of] * 4 * plan.along * (1 - plan.along))[:, None]
     path += arc * (plan.axis[:, ::-1] * (1, -1))[plan.stroke_of].astype(np.float32)
+
+    # Proportion: how much of the square's height and width its parts get. Monotone for |p| < 0.5,
+    # so that what lies above or left of something else stays there.
+    p = np.clip(writer.proportion * rng.standard_normal((2, 2)), -0.45, 0.45).astype(np.float32)
+    turns = np.float32(np.pi) * np.clip(path, 0, 1)
+    path += (p[0] * np.sin(turns) + 0.5 * p[1] * np.sin(2 * turns)) / np.float32(np.pi)
 
     # The sheet bends: a few long waves.
     waves = rng.standard_normal((4, 5)).astype(np.float32)
@@ -229,8 +266,7 @@ def _pen_path(
         path[1:-1] += middle * inner[:, None]
         passes -= 1.0
 
-    if writer.tremor > 0:
-        path += writer.tremor * rng.standard_normal((n, 2), np.float32)
+    path += writer.tremor * rng.standard_normal((n, 2), np.float32)
     return path, segment_drawn
 
 
@@ -261,22 +297,26 @@ def _to_pixels(
     return (flat - low + (left, top)).astype(np.float32), (int(height), int(width))
 
 
-def _pen_width(plan: StrokePlan, writer: Writer, rng: np.random.Generator) -> np.ndarray:
-    """Width of the pen's trace at each point of the path, pixels."""
+def _pen_trace(
+    plan: StrokePlan, writer: Writer, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """Width (pixels) and shade (60 … 255) of the pen's trace along each segment of the path."""
     each = rng.standard_normal((2, plan.strokes), np.float32)
     profile = 0.5 * each[0][plan.stroke_of] + (0.7 * each[1] - 0.5)[plan.stroke_of] * (
         2 * plan.along - 1
     )
     width = writer.pen * np.exp(writer.pressure * profile + 0.1 * rng.standard_normal())
     width[plan.on_join] *= 0.75
-    return np.clip(width, 1.2, None)
+    width = np.clip(0.5 * (width[:-1] + width[1:]), 1.2, 3 * writer.pen + 1.2)
+    # Where the pen presses less its trace is thinner and paler.
+    return width, np.clip(235 * (width / writer.pen) ** 0.8, 60, 255).astype(int)
 
 
 def _draw(
     pixels: np.ndarray,
     width: np.ndarray,
+    shade: np.ndarray,
     drawn: np.ndarray,
-    pen: float,
     shape: tuple[int, int],
 ) -> np.ndarray:
     """Coverage by ink, uint8 (h, w), of the drawn segments of the path."""
@@ -284,10 +324,10 @@ def _draw(
     canvas = np.zeros((_SUPERSAMPLE * height, _SUPERSAMPLE * breadth), np.uint8)
     # OpenCV's pixel centres are whole numbers; those of the fine grid sit half a fine pixel off the coarse grid's.
     fine = np.rint((_SUPERSAMPLE * pixels - 0.5) * (1 << _SHIFT)).astype(int)
-    thick = np.rint(0.5 * _SUPERSAMPLE * (width[:-1] + width[1:])).astype(int)
-    # Where the pen presses less its trace is thinner and paler.
-    shade = np.clip(235 * (width[:-1] / pen) ** 0.8, 60, 255).astype(int)
+    thick = np.rint(_SUPERSAMPLE * width).astype(int)
     which = np.flatnonzero(drawn)
+    # A line replaces what is under it: the palest go first, so that crossings stay dark.
+    which = which[np.argsort(shade[which], kind="stable")]
     rows = np.column_stack((fine[which], fine[which + 1], thick[which], shade[which]))
     for x0, y0, x1, y1, thickness, shade in rows.tolist():
         cv2.line(canvas, (x0, y0), (x1, y1), shade, thickness, cv2.LINE_8, _SHIFT)
@@ -305,10 +345,11 @@ def _grain() -> np.ndarray:
 def _scan(ink: np.ndarray, writer: Writer, rng: np.random.Generator) -> np.ndarray:
     """The scanned bitmap, uint8 (h, w), ink dark on 255: blurred, grainy, the paper cleaned to white."""
     height, width = ink.shape
-    top, left = rng.integers(0, 1024 - 512, 2)
+    top, left = rng.integers(0, 1024, 2)
     sigma = rng.uniform(0.4, 0.8)
     soft = cv2.GaussianBlur(ink, (0, 0), sigma).astype(np.float32)
-    grain = _grain()[top : top + height, left : left + width]
+    grain = _grain().take(np.arange(top, top + height), axis=0, mode="wrap")
+    grain = grain.take(np.arange(left, left + width), axis=1, mode="wrap")
     soft *= writer.ink * (1.0 - writer.texture * grain)
     soft[soft < 8] = 0
     return 255 - np.clip(soft, 0, 255).astype(np.uint8)

@@ -1,0 +1,90 @@
+"""Running-hand forms of frequent components.
+
+A stroke template shows a character as it is printed. In a quick hand some components take another
+shape: the left dot of 宀 grows into a wall, 口 shrinks to a loop, the last strokes of 氵 and 灬
+fuse. Each form here redraws the strokes of one component, stroke by stroke, so that every stroke
+keeps its identity; a writer goes part or all of the way from the template to the form.
+
+The forms are written by hand, after samples of running script, in the component's bounding box:
+(0, 0) at its top left, (1, 1) at its bottom right.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from .strokes import stroke_template
+
+_ALIKE = 0.13  # mean distance of corresponding points, in units of the component's box
+_POINTS = 8
+
+
+@dataclass(frozen=True)
+class Form:
+    """A component, named by a character that has it, and the strokes of its running-hand form."""
+
+    character: str
+    start: int
+    strokes: tuple[tuple[tuple[float, float], ...], ...]
+
+
+FORMS: tuple[Form, ...] = (
+    # 宀: a cover, wider than what it covers, with a long wall on the left.
+    Form(
+        "宁",
+        0,
+        (
+            ((0.48, -0.05), (0.56, 0.22)),
+            ((-0.10, 0.38), (-0.12, 0.90), (-0.18, 1.60)),
+            ((-0.05, 0.45), (0.50, 0.36), (1.08, 0.30), (1.06, 0.60), (0.96, 1.05)),
+        ),
+    ),
+)
+
+
+def resample(stroke: np.ndarray, count: int) -> np.ndarray:
+    """``count`` points at equal steps along a polyline, float (count, 2)."""
+    distance = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(stroke, axis=0).T))))
+    at = np.linspace(0, distance[-1], count)
+    return np.stack([np.interp(at, distance, stroke[:, i]) for i in (0, 1)], axis=1)
+
+
+def _box(strokes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
+    """Top left corner and size of the bounding box; a thin one counts as a tenth of its length."""
+    points = np.concatenate(strokes)
+    low = points.min(axis=0)
+    size = points.max(axis=0) - low
+    return low, np.maximum(size, 0.1 * size.max())
+
+
+def _in_box(strokes: list[np.ndarray]) -> np.ndarray:
+    low, size = _box(strokes)
+    return (np.stack([resample(stroke, _POINTS) for stroke in strokes]) - low) / size
+
+
+def running_strokes(template: list[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
+    """The strokes of a character with every known component in its running-hand form.
+
+    Args:
+        template: as :func:`stroke_template` gives it.
+
+    Returns:
+        The strokes, those outside of known components as they were, and int (S,): which component
+        a stroke belongs to, 0, 1, …, or -1.
+    """
+    strokes, component = list(template), np.full(len(template), -1)
+    found = 0
+    for form in FORMS:
+        length = len(form.strokes)
+        model = _in_box(stroke_template(form.character)[form.start : form.start + length])
+        for start in range(len(template) - length + 1):
+            run = slice(start, start + length)
+            if (component[run] >= 0).any():
+                continue
+            if np.hypot(*np.moveaxis(_in_box(template[run]) - model, -1, 0)).mean() > _ALIKE:
+                continue
+            low, size = _box(template[run])
+            strokes[run] = [np.array(stroke) * size + low for stroke in form.strokes]
+            component[run] = found
+            found += 1
+    return strokes, component
