@@ -1,13 +1,14 @@
-"""Make ``data/strokes.npz``: the stroke centre lines of the 3,755 characters of GB2312 level 1.
+"""Make `data/strokes.npz`: the stroke centre lines of the 3,755 characters of GB2312 level 1.
 
-The source is the npm package ``hanzi-writer-data`` (derived from Make Me a Hanzi; Arphic Public License), which holds one
-JSON file a character. Its ``medians`` are the centre lines, in writing order, in a frame 1024 units wide with y upwards from
--124 to 900. They are stored as they are (``int16``), so that this file makes the same bytes every time:
+The source is the npm package `hanzi-writer-data` (derived from Make Me a Hanzi; Arphic Public
+License), which holds one JSON file a character. Its `medians` are the centre lines, in writing
+order, in a frame 1024 units wide with y upwards from -124 to 900. They are stored as they are
+(`int16`), so that this file makes the same bytes every time:
 
     npm pack hanzi-writer-data@2.0.1
     python data/make_strokes.py hanzi-writer-data-2.0.1.tgz
 
-The licence, ``data/ARPHICPL.TXT``, is copied from the package unaltered.
+The licence, `data/ARPHICPL.TXT`, is copied from the package unaltered.
 """
 
 import argparse

@@ -1,8 +1,9 @@
 """GB2312 level 1, the 3,755 characters that the networks of this course tell apart.
 
-A *label* is the index of a character in level 1 order (啊 = 0 … 座 = 3754), which is pinyin order. A *tag code* is the
-character's two GB2312 bytes as CASIA's ``.gnt`` files hold them (啊 = ``b"\\xb0\\xa1"``). Level 1 fills rows 16 to 55 of the
-94 by 94 GB2312 table, and its last row only up to column 89.
+A *label* is the index of a character in level 1 order (啊 = 0 … 座 = 3754), which is pinyin order.
+A *tag code* is the character's two GB2312 bytes as CASIA's `.gnt` files hold them
+(啊 = `b"\\xb0\\xa1"`). Level 1 fills rows 16 to 55 of the 94 by 94 GB2312 table, and its last row
+only up to column 89.
 """
 
 LEVEL1: str = "".join(
@@ -13,14 +14,14 @@ LEVEL1: str = "".join(
 
 _LABELS = {character: label for label, character in enumerate(LEVEL1)}
 
-# Groups that people and networks mix up: they differ by a stroke's presence, length or reach. Written down by hand;
-# a network's own confusions are another list, measured on its errors.
+# Groups that people and networks mix up: they differ by a stroke's presence, length or reach.
+# Written down by hand; a network's own confusions are another list, measured on its errors.
 LOOK_ALIKES: tuple[str, ...] = (
-    "己已", "土士", "未末", "大太犬", "日曰", "人入八", "干千于", "天夫", "午牛", "刀力",
+    "己已巳", "土士", "未末", "大太犬", "日曰", "人入八", "干千于", "天夫失", "午牛", "刀力",
     "鸟乌", "末朱", "王玉主", "甲申由田", "木本", "戊戌戍", "折拆", "免兔", "住往", "侯候",
     "师帅", "辨辩瓣", "拔拨", "贫贪", "代伐", "今令", "仑仓", "历厉", "厂广",
-    "井并", "尤龙", "勺匀", "勿匆", "毋母", "鸣呜", "晴睛", "暑署", "微徽", "幻幼",
-    "析折", "冶治", "鲍饱", "吗妈", "垄垒", "宁守", "寒塞", "宿缩", "寓寄",
+    "井并", "尤龙", "勺匀", "勿匆", "毋母", "鸣呜", "晴睛", "暑署", "微徽", "遣遗", "固团",
+    "摸模", "幻幼", "析折", "冶治", "鲍饱", "吗妈", "垄垒", "宁守", "寒塞", "宿缩", "寓寄",
     "庄压", "完宗", "抡抢", "沦沧", "狼狠", "粟栗", "崇祟", "竟竞", "亨享",
     "洒酒", "乒乓", "儿几", "开井", "无元",
     "白自", "目且", "贝见", "问间", "处外", "名各", "卖买", "北比", "万方", "为办",
@@ -31,7 +32,7 @@ def label_of(character: str) -> int:
     """The label (0 … 3754) of a level 1 character.
 
     Raises:
-        ValueError: ``character`` is not a single character of GB2312 level 1.
+        ValueError: `character` is not a single character of GB2312 level 1.
 
     >>> label_of("啊"), label_of("座")
     (0, 3754)
@@ -46,10 +47,10 @@ def label_of(character: str) -> int:
 
 
 def tag_of(character: str) -> bytes:
-    """The two GB2312 bytes of a character, in the order in which ``.gnt`` files store them.
+    """The two GB2312 bytes of a character, in the order in which `.gnt` files store them.
 
     Raises:
-        ValueError: ``character`` is not a single two-byte GB2312 character.
+        ValueError: `character` is not a single two-byte GB2312 character.
 
     >>> tag_of("啊").hex()
     'b0a1'
@@ -82,7 +83,7 @@ def character_of(tag: bytes) -> str:
 
 
 def look_alikes(character: str) -> str:
-    """The level 1 characters that are easily taken for ``character``, ``""`` where none is known.
+    """The level 1 characters that are easily taken for `character`, `""` where none is known.
 
     >>> look_alikes("太")
     '大犬'

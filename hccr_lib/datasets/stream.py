@@ -9,13 +9,15 @@ from .synthesis import random_writer, write
 def fresh(
     characters: str, n: int, *, seed: int = 0, epoch: int = 0
 ) -> tuple[np.ndarray, np.ndarray]:
-    """n new images of some characters, each by another writer; another ``epoch`` gives others.
+    """n new images of some characters, each by another writer; another `epoch` gives others.
 
-    The characters come equally often (within one), in random order. The writers' seeds start at 2**32, out of reach of the
-    numbered writers of the synthetic datasets, so that those can serve for validation.
+    The characters come equally often (within one), in random order. The writers' seeds start at
+    2**32, out of reach of the numbered writers of the synthetic datasets, so that those can serve
+    for validation.
 
     Returns:
-        images ``uint8 (n, 96, 96)``, ink bright on 0, and labels ``int32 (n,)``, indices into ``characters``.
+        images uint8 (n, 96, 96), ink bright on 0, and labels int32 (n,), indices into
+        `characters`.
 
     Raises:
         ValueError: no characters, or one outside GB2312 level 1.

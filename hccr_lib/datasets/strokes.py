@@ -1,7 +1,7 @@
 """Stroke templates: the centre lines of every level 1 character, in writing order.
 
-They come from ``data/strokes.npz`` (see ``data/make_strokes.py``); the outlines of the Arphic fonts from which the medians were
-taken are under the Arphic Public License.
+They come from `data/strokes.npz` (see `data/make_strokes.py`); the outlines of the Arphic fonts,
+from which the medians were taken, are under the Arphic Public License.
 """
 
 from functools import cache
@@ -36,11 +36,11 @@ def _templates() -> list[list[np.ndarray]]:
 
 
 def stroke_template(character: str) -> list[np.ndarray]:
-    """The strokes of a level 1 character as they are taught, one polyline a stroke, in writing order.
+    """The strokes of a level 1 character as they are taught, in writing order.
 
     Returns:
-        A list of read-only ``float32 (n, 2)`` arrays of (x, y) in units of the character's square: x to the right, y
-        downwards, (0, 0) at the top left.
+        One polyline a stroke: read-only float32 (n, 2) arrays of (x, y) in units of the
+        character's square, x to the right, y downwards, (0, 0) at the top left.
 
     Raises:
         ValueError: not a character of GB2312 level 1.
