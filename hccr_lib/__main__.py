@@ -1,5 +1,9 @@
 """`python -m hccr_lib` is `hccr`."""
 
+import sys
+
 from .cli import app
 
-app(prog_name="hccr")
+if __name__ == "__main__":
+    sys.argv[0] = "hccr"  # so that help, errors and run records name the command
+    app()
