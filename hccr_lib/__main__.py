@@ -6,4 +6,4 @@ from .cli import app
 
 if __name__ == "__main__":
     sys.argv[0] = "hccr"  # so that help, errors and run records name the command
-    app()
+    app(prog_name="hccr")

@@ -41,6 +41,13 @@ def train(
     batch_size: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Default: the recipe's.")] = None,
     images_per_epoch: Annotated[int, typer.Option(min=1, help="For synthetic data.")] = 16_000,
+    augment: Annotated[
+        bool,
+        typer.Option("--augment", help="Slant, stretch and shift real images anew each epoch."),
+    ] = False,
+    with_synthetic: Annotated[
+        int, typer.Option(min=0, help="Fresh synthetic images beside the real ones, each epoch.")
+    ] = 0,
     start_from: Annotated[
         str | None,
         typer.Option(help="Go on from this run, .keras file or shipped network, and its classes."),
@@ -57,15 +64,19 @@ def train(
     """Train a Melnyk-Net. Interrupted, the same command goes on where it stopped.
 
     - `hccr train runs/forty --characters hwdb-sample --width 0.5 --epochs 12`
-    - `hccr train runs/real --data hwdb-sample --start-from runs/forty --epochs 10`
+    - `hccr train runs/real --data hwdb-sample --augment --start-from runs/forty --epochs 20`
     - `hccr train runs/paper --data casia-hwdb --variant C --width 1 --recipe melnyk`
     """
     with bad_input_is_one_line():
         import_backend()
         import keras
+        import numpy as np
 
         from .datasets import load
+        from .datasets.augment import augment as augmented
         from .datasets.normalize import resize_images
+        from .datasets.stream import fresh
+        from .datasets.synthesis import SYNTHESIS_VERSION
         from .evaluation import load_model
         from .models import melnyk_net
         from .training import train as run
@@ -86,6 +97,8 @@ def train(
         if data == "synthetic":
             if split is not None:
                 raise ValueError("--split: synthetic data has none")
+            if augment or with_synthetic:
+                raise ValueError("--augment and --with-synthetic are for real images; name --data")
             classes = parse_characters("level1") if classes is None else classes
         else:
             dataset = load(data, split=usual_split(data, split, "train"), skip_faulty=skip_faulty)
@@ -100,13 +113,23 @@ def train(
             )
         side = model.input_shape[1]
         if data == "synthetic":
-            from .datasets.stream import fresh
-            from .datasets.synthesis import SYNTHESIS_VERSION
-
             description = f"synthetic, version {SYNTHESIS_VERSION}"
 
             def examples(epoch):
                 images, labels = fresh(classes, images_per_epoch, seed=seed, epoch=epoch)
+                return resize_images(images, side), labels
+        elif augment or with_synthetic:
+            description = f"{dataset.name}{', augmented' if augment else ''}"
+            if with_synthetic:
+                description += f", and synthetic, version {SYNTHESIS_VERSION}"
+
+            def examples(epoch):
+                images, labels = dataset.images, dataset.labels
+                if augment:
+                    images = augmented(images, seed=seed, epoch=epoch)
+                if with_synthetic:
+                    made, known = fresh(classes, with_synthetic, seed=seed, epoch=epoch)
+                    images, labels = np.concatenate((images, made)), np.append(labels, known)
                 return resize_images(images, side), labels
         else:
             description = dataset.name

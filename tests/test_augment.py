@@ -1,0 +1,60 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hccr_lib.datasets.augment import augment
+
+
+def _dot(n, side=96):
+    images = np.zeros((n, side, side), np.uint8)
+    images[:, side // 2 - 4 : side // 2 + 4, side // 2 - 4 : side // 2 + 4] = 255
+    return images
+
+
+@given(n=st.integers(1, 4), side=st.sampled_from([16, 48, 96]), epoch=st.integers(0, 10**6))
+def test_shape_dtype_and_what_is_blank_stays_blank(n, side, epoch):
+    changed = augment(np.zeros((n, side, side), np.uint8), epoch=epoch)
+    assert changed.shape == (n, side, side)
+    assert changed.dtype == np.uint8
+    assert not changed.any()
+
+
+def test_the_same_seed_and_epoch_change_images_in_the_same_way_and_others_otherwise():
+    images = _dot(3)
+    same = augment(images, seed=1, epoch=2)
+    assert (same == augment(images, seed=1, epoch=2)).all()
+    assert (same != augment(images, seed=1, epoch=3)).any()
+    assert (same != augment(images, seed=2, epoch=2)).any()
+    assert (same[0] != same[1]).any()
+
+
+def test_the_images_given_are_not_touched():
+    images = _dot(2)
+    before = images.copy()
+    augment(images)
+    assert (images == before).all()
+
+
+def test_ink_moves_little_and_its_amount_changes_little():
+    changed = augment(_dot(400)).astype(np.float64)
+    mass = changed.sum(axis=(1, 2)) / _dot(1).sum()
+    assert 0.5 < mass.min() < 0.9
+    assert 1.1 < mass.max() < 2.3
+    at = (
+        np.stack([(changed.sum(axis=axis) * np.arange(96)).sum(axis=1) for axis in (1, 2)], axis=1)
+        / changed.sum(axis=(1, 2))[:, None]
+    )
+    assert np.abs(at.mean(axis=0) - 47.5).max() < 0.6
+    assert 2 < at.std() < 4
+
+
+def test_nothing_is_mirrored():
+    """An L keeps its corner: the wall left of the foot's end, the foot at the bottom."""
+    images = np.zeros((300, 96, 96), np.uint8)
+    images[:, 28:68, 30:34] = 255
+    images[:, 64:68, 30:60] = 255
+    for image in augment(images):
+        upper, lower = (np.flatnonzero(rows.any(axis=0)) for rows in np.split(image, 2))
+        assert lower.max() > upper.max()
+        rows, columns = np.nonzero(image)
+        assert columns[rows < rows.min() + 8].mean() < columns[rows > rows.max() - 8].mean() + 2
