@@ -16,7 +16,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "data" / "results" / "forty.json"
 STEPS = (
-    "train runs/forty-synthetic --characters hwdb-sample --width 0.5 --input-size 48 --epochs 24",
+    "train runs/forty-synthetic --characters hwdb-sample --width 0.5 --input-size 48 --epochs 22",
     "evaluate hwdb-sample --model runs/forty-synthetic --json",
     "train runs/forty-real --data hwdb-sample --start-from runs/forty-synthetic"
     " --augment --with-synthetic 4800 --epochs 16 --learning-rate 0.001",

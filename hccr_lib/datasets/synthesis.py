@@ -22,7 +22,7 @@ from .writer import Writer, random_writer
 __all__ = ["SYNTHESIS_VERSION", "Handwriting", "Writer", "random_writer", "write"]
 
 # Part of every cache key: raise it whenever a writer's output changes.
-SYNTHESIS_VERSION = 2
+SYNTHESIS_VERSION = 3
 
 # The canvas is drawn at twice the bitmap's resolution, coordinates in 1/16 pixel, then averaged.
 _SUPERSAMPLE, _SHIFT = 2, 4
@@ -106,8 +106,8 @@ def _to_pixels(
     inked[:-1] |= drawn
     inked[1:] |= drawn
     low, high = flat[inked].min(axis=0), flat[inked].max(axis=0)
-    # Crops keep a margin of some pixels on every side, or none.
-    margin = 0.5 * writer.pen + np.maximum(0.0, rng.normal(4.5, 5.0) + rng.normal(0, 1.0, 4))
+    # Most crops are tight; some keep a margin of several pixels on every side.
+    margin = 0.5 * writer.pen + np.maximum(0.0, rng.normal(-3.0, 6.0) + rng.normal(0, 1.0, 4))
     left, top, right, bottom = margin
     width, height = np.ceil(high - low + (left + right, top + bottom)).astype(int) + 1
     return (flat - low + (left, top)).astype(np.float32), (int(height), int(width))
