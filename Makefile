@@ -70,6 +70,10 @@ notebooks: .venv/.ready  ## execute every notebook in place, for those who write
 bench: .venv/.ready  ## measure speed; writes data/results/bench
 	for script in benchmarks/bench_*.py; do $(BIN)/python $$script; done
 
+.PHONY: forty
+forty: .venv/.ready  ## train on synthetic, then on real handwriting; writes data/results/forty.json
+	$(BIN)/python benchmarks/forty.py
+
 .PHONY: constraints
 constraints: .venv/.ready .venv-jax/.ready  ## record the installed versions in constraints.txt
 	{ echo "# The versions that the tests run with; written by: make constraints"; \
