@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections import Counter
+from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -86,6 +87,11 @@ def test_more_samples_than_are_written_at_once(tmp_path, monkeypatch):
         np.testing.assert_array_equal(data.images, expected)
         size = os.path.getsize(data.images.filename)
         assert size == data.images.offset + data.images.nbytes
+
+
+def test_a_long_name_is_as_good_as_a_short_one(tmp_path):
+    path = written(tmp_path / "a.gnt", "己已").rename(tmp_path / f"{'大' * 80}.gnt")
+    assert len(load(path)) == 2
 
 
 def test_a_folder_has_one_writer_a_file_in_the_order_of_names(tmp_path):
@@ -233,6 +239,7 @@ def test_nothing_to_read_is_said(tmp_path):
     "name, options, message",
     [
         ("syntetic", {}, "did you mean synthetic"),
+        ("大" * 300, {}, "known names"),
         ("nothing/here", {}, "known names: synthetic, icdar2013-sample"),
         ("hwdb-sample", {}, '"train" or "test", received None'),
         ("hwdb-sample", {"split": "dev"}, '"train" or "test", received \'dev\''),
@@ -374,7 +381,7 @@ def test_a_disk_that_fills_up_leaves_nothing_and_costs_nothing(tmp_path, cache):
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, limits[1]))
     try:
-        with pytest.raises(OSError):
+        with pytest.raises(OSError, match="prepared/a-"):  # says where
             load(path)
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, limits)
@@ -419,6 +426,18 @@ def test_a_killed_process_does_not_harm_the_next(cache):
     for path in (cache / "synthetic").rglob("*.gnt"):
         assert len(list(read_gnt(path))) == 3
     assert len(load("synthetic", characters="己已巳", writers=2)) == 6
+
+
+def test_a_worker_that_is_killed_is_said_in_one_line_and_leaves_nothing(cache, monkeypatch):
+    def killed(jobs, processes):
+        (jobs[0][0].parent / ".writer-00000.gnt.12345678.part").write_bytes(b"half")
+        raise BrokenProcessPool("a child process terminated abruptly")
+        yield
+
+    monkeypatch.setattr(generate, "_run", killed)
+    with pytest.raises(OSError, match=r"was killed.*run again"):
+        load("synthetic", **FEW)
+    assert leftovers(cache) == []
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="POSIX signals")

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import shutil
 import signal
 import subprocess
 import sys
@@ -17,6 +18,7 @@ from keras import layers
 
 from hccr_lib.models import GlobalWeightedAveragePooling2D, count_macs
 from hccr_lib.training import recipe, train
+from hccr_lib.training import record as record_module
 from hccr_lib.training.batches import Batches
 
 
@@ -337,11 +339,47 @@ def test_data_that_cannot_be_learned_from_is_named(data, error, message, tmp_pat
         ({"epochs": 0}, "Received: epochs=0"),
         ({"batch_size": 0}, "Received: batch_size=0"),
         ({"recipe": "slow"}, "Received: 'slow'"),
+        ({"learning_rate": 0.0}, "Received: learning_rate=0.0"),
+        ({"learning_rate": float("nan")}, "Received: learning_rate=nan"),
     ],
 )
 def test_settings_that_cannot_work_are_named(options, message, tmp_path):
     with pytest.raises(ValueError, match=message):
         train(tiny_net(), tiny_data(), run_dir=tmp_path / "run", **{**OPTIONS, **options})
+
+
+@pytest.mark.parametrize("saves", [0, 1, 4])
+def test_a_full_disk_stops_a_run_which_then_resumes(whole_run, saves, tmp_path, monkeypatch):
+    """HDF5 crashes the process when the disk fills up under it, so it must not come to that."""
+    name, expected, _, _ = whole_run
+    run_dir = tmp_path / "run"
+    options = {"run_dir": run_dir, "recipe": name, **OPTIONS}
+    keras.utils.set_random_seed(1)
+    asked = []
+
+    def free(folder):
+        asked.append(folder)
+        return shutil.disk_usage(tmp_path)._replace(free=0 if len(asked) > saves else 1 << 40)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(record_module, "disk_usage", free)
+        with pytest.raises(OSError, match=r"No space left on device: '.*run'"):
+            train(tiny_net(), tiny_data, **options)
+    assert not list(run_dir.rglob("*part*"))
+    if saves == 0:
+        assert not list(run_dir.rglob("*.*"))
+        keras.utils.set_random_seed(1)
+    resumed = tiny_net()
+    train(resumed, tiny_data, **options)
+    assert same_weights(resumed, expected)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", '{"finished": true}', "no json"])
+def test_a_record_of_other_origin_is_named(content, tmp_path):
+    (tmp_path / "record.json").write_text(content)
+    with pytest.raises(ValueError, match=r"record\.json: not the record of a training run"):
+        train(tiny_net(), tiny_data(), run_dir=tmp_path, **OPTIONS)
+    assert (tmp_path / "record.json").read_text() == content
 
 
 def test_missing_classes_can_be_intended(tmp_path):

@@ -140,7 +140,7 @@ def _synthetic(
 
 def _path(name: str, split: str | None) -> Path:
     path = Path(name).expanduser()
-    if not path.exists():
+    if not os.path.exists(path):  # which takes a name that is too long for one that is not there
         near = difflib.get_close_matches(name, NAMES, n=1)
         hint = f"did you mean {near[0]}?" if near else f"known names: {', '.join(NAMES)}"
         raise DatasetError(f"{name}: no dataset, file or folder of this name; {hint}")

@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 
 import requests
 
-from .files import PART, atomic_folder, locked, remove_parts
+from .files import PART, atomic_folder, locked, named_when_full, remove_parts
 from .progress import progress
 
 ATTEMPTS = 5
@@ -101,6 +101,7 @@ def _fetch(url: str, part: Path) -> str | None:
         length = response.headers.get("Content-Length")
         total = start + int(length) if length is not None else None
         with (
+            named_when_full(part),
             open(part, "ab" if start else "wb") as file,
             progress(
                 f"Downloading {part.name[1 : -len(PART)]}", total, done=start, in_bytes=True

@@ -1,6 +1,7 @@
 """Files that are either whole or not there: the one way in which `datasets` writes to disk."""
 
 import contextlib
+import errno
 import glob
 import os
 import secrets
@@ -24,6 +25,17 @@ def part_name(path: Path) -> Path:
 
 
 @contextlib.contextmanager
+def named_when_full(path: Path) -> Iterator[None]:
+    """Let the error of a full disk name `path`: that of a `write` names no file."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG) and error.filename is None:
+            error.filename = str(path)
+        raise
+
+
+@contextlib.contextmanager
 def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     """Open a new binary file that appears at `path` only when the block ends well.
 
@@ -34,7 +46,7 @@ def atomic_file(path: str | os.PathLike) -> Iterator[BinaryIO]:
     path = Path(path)
     part = part_name(path)
     try:
-        with open(part, "xb") as file:
+        with named_when_full(path), open(part, "xb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -54,10 +66,11 @@ def atomic_folder(path: str | os.PathLike) -> Iterator[Path]:
     part = part_name(path)
     part.mkdir(parents=True)
     try:
-        yield part
-        for file in part.iterdir():
-            with open(file, "rb+") as written:
-                os.fsync(written.fileno())
+        with named_when_full(path):
+            yield part
+            for file in part.iterdir():
+                with open(file, "rb+") as written:
+                    os.fsync(written.fileno())
         os.rename(part, path)
     except BaseException:
         shutil.rmtree(part, ignore_errors=True)

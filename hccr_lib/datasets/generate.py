@@ -6,6 +6,7 @@ import os
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import active_children, get_context
 from pathlib import Path
 
@@ -75,8 +76,16 @@ def generate(
             processes = (os.cpu_count() or 1) if is_large else 1
         done = (writers - len(missing)) * per_writer
         with progress("Writing by hand", writers * per_writer, done=done) as advance:
-            for count in _run(jobs, min(processes, len(jobs))):
-                advance(count)
+            try:
+                for count in _run(jobs, min(processes, len(jobs))):
+                    advance(count)
+            except BrokenProcessPool:
+                raise ChildProcessError(
+                    f"{folder}: a process that was writing was killed, perhaps for want of "
+                    "memory; run again to go on, with fewer processes"
+                ) from None
+            finally:
+                remove_parts(folder)
 
 
 def _run(jobs: list[tuple], processes: int) -> Iterator[int]:
@@ -98,8 +107,11 @@ def _run(jobs: list[tuple], processes: int) -> Iterator[int]:
                 yield future.result()
         except BaseException:
             pool.shutdown(wait=False, cancel_futures=True)
-            for worker in set(active_children()) - others:
-                worker.terminate()  # what it was writing is removed by the next call
+            workers = set(active_children()) - others
+            for worker in workers:
+                worker.terminate()
+            for worker in workers:
+                worker.join()  # what they were writing is for the caller to remove
             raise
 
 

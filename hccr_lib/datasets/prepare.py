@@ -7,6 +7,7 @@ info.json    where it is from, and what was skipped
 """
 
 import hashlib
+import io
 import json
 from collections import Counter
 from collections.abc import Iterator
@@ -22,7 +23,7 @@ from .normalize import SIDE, PictureError, normalize, read_bitmap
 from .progress import progress
 
 # Part of every cache key: raise it when the same files would give other arrays.
-PREPARE_VERSION = 1
+PREPARE_VERSION = 2
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
@@ -60,7 +61,7 @@ def prepared(path: Path, cache: Path, *, skip_faulty: bool) -> Path:
         ],
     ]
     key = hashlib.sha256(json.dumps(identity).encode()).hexdigest()[:16]
-    folder = cache / "prepared" / f"{path.resolve().stem}-{key}"
+    folder = cache / "prepared" / f"{path.resolve().stem[:50]}-{key}"
     if folder.exists():
         return folder
     with locked(folder):
@@ -118,8 +119,10 @@ def _prepare(path: Path, files: list[Path], sizes: list[int], folder: Path, skip
             )
         images.seek(0)
         _write_header(images, len(labels))
-    np.save(folder / "labels.npy", np.array(labels, np.int32))
-    np.save(folder / "writers.npy", np.array(writers, np.int32))
+    for name, values in (("labels", labels), ("writers", writers)):
+        array = io.BytesIO()  # numpy itself does not say of a full disk that it is full
+        np.save(array, np.array(values, np.int32))
+        (folder / f"{name}.npy").write_bytes(array.getbuffer())
     info = {"source": path.name, "files": len(files), "n": len(labels), "skipped": skipped}
     (folder / "info.json").write_text(json.dumps(info, ensure_ascii=False), encoding="utf-8")
 

@@ -1,6 +1,7 @@
 """The record of a training run: what was done, with what, on what."""
 
 import csv
+import errno
 import io
 import json
 import os
@@ -9,9 +10,16 @@ import shlex
 import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
+from math import prod
 from pathlib import Path
+from shutil import disk_usage
 
 import keras
+
+from hccr_lib.datasets.files import atomic_file
+
+# Room to be left on the disk beside the weights: for the names in their file, and the record.
+_SPARE = 4 << 20
 
 
 def environment():
@@ -26,14 +34,34 @@ def environment():
     }
 
 
-def write_atomically(path, text):
-    """Writes a text file that is, at every moment, whole: the old one or the new one."""
-    part = path.with_name(path.name + ".part")
-    with open(part, "w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    part.replace(path)
+def check_room(folder, variables):
+    """Raises OSError if the disk of `folder` has not twice the room that the variables take.
+
+    Asked before every save: HDF5 takes the process down with it when the disk fills up under it.
+    """
+    size = sum(4 * prod(variable.shape) for variable in variables)
+    if disk_usage(folder).free < 2 * size + _SPARE:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC), str(folder))
+
+
+def read_record(run_dir):
+    """The record of the run in a folder; None if there is none.
+
+    Raises:
+        ValueError: a record.json of other origin.
+    """
+    path = run_dir / "record.json"
+    if not path.exists():
+        return None
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        _ = record["finished"], record["settings"], record["characters"], len(record["epochs"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path}: not the record of a training run; choose another run_dir "
+            f"({type(error).__name__}: {error})"
+        ) from error
+    return record
 
 
 def write_record(run_dir, record):
@@ -43,9 +71,13 @@ def write_record(run_dir, record):
         rows = csv.DictWriter(table, fieldnames=record["epochs"][-1], lineterminator="\n")
         rows.writeheader()
         rows.writerows(record["epochs"])
-        write_atomically(run_dir / "log.csv", table.getvalue())
-    text = json.dumps(record, indent=1, ensure_ascii=False)
-    write_atomically(run_dir / "record.json", text + "\n")
+        _write(run_dir / "log.csv", table.getvalue())
+    _write(run_dir / "record.json", json.dumps(record, indent=1, ensure_ascii=False) + "\n")
+
+
+def _write(path, text):
+    with atomic_file(path) as file:
+        file.write(text.encode())
 
 
 def _git_commit():

@@ -8,6 +8,7 @@ So the weights after a resumed epoch are those of a run that was never interrupt
 """
 
 import json
+import math
 import shutil
 import sys
 import time
@@ -20,11 +21,12 @@ from statistics import median
 import keras
 import numpy as np
 
+from hccr_lib.datasets.files import remove_parts
 from hccr_lib.models.backend import fastest_jit
 from hccr_lib.models.cost import count_macs
 from hccr_lib.training.batches import Batches, check_every_class, check_examples, with_channels
 from hccr_lib.training.recipes import recipe as find_recipe
-from hccr_lib.training.record import environment, write_record
+from hccr_lib.training.record import check_room, environment, read_record, write_record
 
 
 def train(
@@ -88,7 +90,7 @@ def train(
         check_examples(model, *validation, "validation")
 
     started = time.perf_counter()
-    record = _read_record(run_dir)
+    record = read_record(run_dir)
     done = len(record["epochs"]) if record else 0
     settings = {
         "recipe": plan.name,
@@ -111,6 +113,11 @@ def train(
         check_every_class(labels, classes, characters, "training data")
     settings["batch_size"] = min(plan.batch_size if batch_size is None else batch_size, len(images))
     settings["data"] = _describe(data, images, labels)
+    if not 0 < settings["learning_rate"] < math.inf:
+        raise ValueError(
+            "learning_rate must be positive and finite. "
+            f"Received: learning_rate={settings['learning_rate']}"
+        )
     for name in ("epochs", "batch_size"):
         if settings[name] < 1:
             raise ValueError(f"{name} must be at least 1. Received: {name}={settings[name]}")
@@ -209,11 +216,6 @@ class _OneEpoch(keras.callbacks.Callback):
         self.model.stop_training = True
 
 
-def _read_record(run_dir):
-    path = run_dir / "record.json"
-    return json.loads(path.read_text(encoding="utf-8")) if path.exists() else None
-
-
 def _backup(run_dir, epochs):
     return run_dir / "backup" / f"{epochs:04d}.weights.h5"
 
@@ -222,6 +224,7 @@ def _commit(model, run_dir, record):
     """Saves an epoch: weights first, then the record that names them, then the old ones go."""
     path = _backup(run_dir, len(record["epochs"]))
     path.parent.mkdir(parents=True, exist_ok=True)
+    check_room(run_dir, model.variables + model.optimizer.variables)
     part = path.with_name("part.weights.h5")
     model.save_weights(part, overwrite=True)
     part.replace(path)
@@ -232,12 +235,14 @@ def _commit(model, run_dir, record):
 
 
 def _finish(model, run_dir, record):
+    check_room(run_dir, model.variables)
     part = run_dir / "part.keras"
     model.save(part, include_optimizer=False)
     part.replace(run_dir / "model.keras")
     record["finished"] = True
     write_record(run_dir, record)
     shutil.rmtree(run_dir / "backup")
+    remove_parts(run_dir)  # of records, left where this run was killed before
     return record
 
 
