@@ -64,9 +64,9 @@ def parse_characters(given: str) -> str:
     if given == "level1":
         return LEVEL1
     path = Path(given)
-    if given in NAMES or path.is_dir() or path.suffix.lower() == ".gnt":
+    if given in NAMES or os.path.isdir(path) or path.suffix.lower() == ".gnt":
         return load(given, split=usual_split(given, None, "train")).present
-    if path.is_file():
+    if os.path.isfile(path):  # not path.is_file(), which raises where the text is a long one
         try:
             given = "".join(path.read_text(encoding="utf-8").split())
         except UnicodeDecodeError:

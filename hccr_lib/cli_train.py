@@ -12,6 +12,7 @@ from .cli_common import (
     Split,
     bad_input_is_one_line,
     chosen,
+    echo_skipped,
     import_backend,
     parse_characters,
     usual_split,
@@ -40,7 +41,9 @@ def train(
     epochs: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Default: the recipe's.")] = None,
-    images_per_epoch: Annotated[int, typer.Option(min=1, help="For synthetic data.")] = 16_000,
+    images_per_epoch: Annotated[
+        int | None, typer.Option(min=1, help="For synthetic data. Default: 16000.")
+    ] = None,
     augment: Annotated[
         bool,
         typer.Option("--augment", help="Slant, stretch and shift real images anew each epoch."),
@@ -80,6 +83,7 @@ def train(
         from .evaluation import load_model
         from .models import melnyk_net
         from .training import train as run
+        from .training.batches import check_every_class
 
         keras.utils.set_random_seed(seed)
         classes = None if characters is None else parse_characters(characters)
@@ -100,10 +104,15 @@ def train(
             if augment or with_synthetic:
                 raise ValueError("--augment and --with-synthetic are for real images; name --data")
             classes = parse_characters("level1") if classes is None else classes
+            images_per_epoch = 16_000 if images_per_epoch is None else images_per_epoch
         else:
+            if images_per_epoch is not None:
+                raise ValueError("--images-per-epoch is for synthetic data, not for --data")
             dataset = load(data, split=usual_split(data, split, "train"), skip_faulty=skip_faulty)
             classes = dataset.present if classes is None else classes
             dataset = chosen(dataset, classes)
+            if not (with_synthetic or allow_missing_classes):
+                check_every_class(dataset.labels, len(classes), classes, dataset.name)
         if model is None:
             model = melnyk_net(
                 "C" if variant is None else variant,
@@ -136,7 +145,8 @@ def train(
             examples = (resize_images(dataset.images, side), dataset.labels)
         checked = None
         if validation is not None:
-            known = load(validation, split=usual_split(validation, None, "test"))
+            test = usual_split(validation, None, "test")
+            known = load(validation, split=test, skip_faulty=skip_faulty)
             known = chosen(known, classes)
             checked = (resize_images(known.images, side), known.labels)
         record = run(
@@ -158,3 +168,5 @@ def train(
         f"{run_dir}: {len(record['epochs'])} epochs, {record['seconds']:.0f} s, "
         f"{record['images_per_second']:,.0f} images/s, training accuracy {last['accuracy']:.4f}"
     )
+    if data != "synthetic":
+        echo_skipped(dataset.skipped)

@@ -98,8 +98,8 @@ def evaluate(model: keras.Model, characters: str, dataset: Dataset, top: int = 5
         DatasetError: no sample of any of the network's classes.
         ModelError: probabilities that are no numbers.
     """
-    if not 1 <= top <= len(characters):
-        raise ValueError(f"top must be 1 to {len(characters)}, received {top}")
+    if not 1 <= top <= max(5, len(characters)):
+        raise ValueError(f"top must be 1 to {max(5, len(characters))}, received {top}")
     chosen = choose(dataset, characters)
     n = len(chosen)
     if n == 0:

@@ -12,7 +12,8 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from hccr_lib import evaluation
+from hccr_lib import evaluation, training
+from hccr_lib.characters import LEVEL1
 from hccr_lib.cli import app
 from hccr_lib.datasets import Sample, load, read_gnt, write_gnt
 from hccr_lib.datasets.normalize import resize_images
@@ -184,6 +185,88 @@ def test_train_on_fresh_handwriting_evaluate_and_go_on_with_real_samples(tmp_pat
     assert "leave one of them out" in fails(*command, "--width", 0.5)
 
 
+def images_of_epochs(monkeypatch):
+    """What `hccr train` trains on, epoch after epoch: a list that fills up."""
+    seen = []
+    whole = training.train
+
+    def watched(model, data, **options):
+        def examples(epoch):
+            seen.append(data(epoch))
+            return seen[-1]
+
+        return whole(model, examples if callable(data) else data, **options)
+
+    monkeypatch.setattr(training, "train", watched)
+    return seen
+
+
+def test_train_on_real_samples_that_change_beside_synthetic_ones(tmp_path, monkeypatch):
+    seen = images_of_epochs(monkeypatch)
+    samples = gnt(tmp_path / "a.gnt", CLASSES * 3)
+    command = ("train", tmp_path / "run", "--data", samples, "--characters", CLASSES)
+    more = ("--augment", "--with-synthetic", 12, *SMALL[:-2], "--epochs", 2)
+    succeeds(*command, *more)
+    record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
+    assert record["settings"]["data"]["images"] == 30
+    assert "augmented, and synthetic, version " in record["settings"]["description"]
+    plain = resize_images(load(samples, characters=CLASSES).images, 16)
+    (first, labels), (second, others) = seen
+    assert first.shape == second.shape == (30, 16, 16)
+    for epoch in (labels, others):
+        assert epoch[:18].tolist() == list(range(6)) * 3
+        assert np.bincount(epoch[18:]).tolist() == [2] * 6
+    assert all((a != b).any() for a, b in zip(first, second, strict=True))
+    assert all((a != b).any() for a, b in zip(first, plain, strict=False))
+
+
+@pytest.mark.parametrize(
+    "option, images", [(("--augment",), 18), (("--with-synthetic", 6), 24), ((), 18)]
+)
+def test_each_of_the_two_alone(option, images, tmp_path, monkeypatch):
+    seen = images_of_epochs(monkeypatch)
+    samples = gnt(tmp_path / "a.gnt", CLASSES * 3)
+    command = ("train", tmp_path / "run", "--data", samples, "--characters", CLASSES)
+    succeeds(*command, *SMALL, *option)
+    record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
+    assert record["settings"]["data"]["images"] == images
+    assert record["settings"]["data"]["fresh_every_epoch"] is bool(option)
+    if "--with-synthetic" in option:
+        plain = resize_images(load(samples, characters=CLASSES).images, 16)
+        np.testing.assert_array_equal(seen[0][0][:18], plain)
+
+
+def test_classes_without_an_image_are_named_also_where_images_change(tmp_path):
+    samples = gnt(tmp_path / "a.gnt", "大太大太")
+    command = ("train", tmp_path / "run", "--data", samples, "--characters", "大太犬", *SMALL)
+    for option in ((), ("--augment",)):
+        assert "1 of 3 classes have no image, among them 犬" in fails(*command, *option)
+    assert not (tmp_path / "run").exists()
+    succeeds(*command, "--augment", "--with-synthetic", 3)
+
+
+def test_train_skips_faulty_samples_and_counts_them(tmp_path):
+    samples = gnt(tmp_path / "a.gnt", CLASSES * 2 + "大")
+    samples.write_bytes(samples.read_bytes()[:-1])
+    command = ("train", tmp_path / "run", "--data", samples, "--validation", samples, *SMALL)
+    assert "a.gnt, byte" in fails(*command)
+    assert "skipped 1: truncated" in succeeds(*command, "--skip-faulty")
+
+
+def test_a_network_of_three_classes_is_measured_without_a_word_about_the_first_five(tmp_path):
+    keras.utils.set_random_seed(0)
+    melnyk_net("C", num_classes=3, width=0.1, input_size=16).save(tmp_path / "model.keras")
+    (tmp_path / "record.json").write_text(json.dumps({"characters": "大太犬"}), encoding="utf-8")
+    samples = gnt(tmp_path / "a.gnt", "大太犬")
+    assert json.loads(succeeds("evaluate", samples, "--model", tmp_path, "--json"))["top5"] == 1
+    assert "top must be 1 to 5" in fails("evaluate", samples, "--model", tmp_path, "--top", 6)
+
+
+def test_a_long_text_of_characters_is_no_file_name(tmp_path):
+    text = "".join(sorted(set(LEVEL1[:120])))
+    succeeds("synthesize", tmp_path / "out", "--characters", text, "--writers", 1)
+
+
 def test_info(monkeypatch, tmp_path):
     (tmp_path / "data" / "icdar2013-sample").mkdir(parents=True)
     monkeypatch.setenv("HCCR_DATA_DIR", str(tmp_path / "data"))
@@ -233,6 +316,14 @@ def test_a_shipped_network_is_found_by_name(network, tmp_path, monkeypatch):
         (("train", "OUT", "--data", "none"), "none: no dataset"),
         (("train", "OUT", "--data", "A", "--characters", "丁"), "no sample of the 1 classes"),
         (("train", "OUT", "--start-from", "none"), "none: no such run"),
+        (("train", "OUT", "--characters", "大", "--augment"), "name --data"),
+        (("train", "OUT", "--characters", "大", "--with-synthetic", "3"), "name --data"),
+        (("train", "OUT", "--data", "A", "--images-per-epoch", "9"), "--images-per-epoch"),
+        (("train", "OUT", "--characters", "大太", "--width", "inf"), "inf"),
+        (
+            ("train", "BROKEN", "--data", "A", "--width", "0.1"),
+            "broken/record.json: not the record",
+        ),
     ],
     ids=lambda value: "-".join(value[:4]) if isinstance(value, tuple) else "",
 )
