@@ -145,6 +145,8 @@ def test_damaged_weights(tmp_path, ending):
         ({"variant": None}, ValueError, "'A', 'B', 'C'. Received: variant=None"),
         ({"num_classes": 0}, ValueError, "Received: num_classes=0"),
         ({"width": 0}, ValueError, "Received: width=0"),
+        ({"width": float("inf")}, ValueError, "Received: width=inf"),
+        ({"width": float("nan")}, ValueError, "Received: width=nan"),
         ({"input_size": 100}, ValueError, "multiple of 16.*Received: input_size=100"),
         ({"input_size": 0}, ValueError, "Received: input_size=0"),
         ({"weights": "imagenet"}, ValueError, "Received: weights='imagenet'"),

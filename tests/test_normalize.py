@@ -257,6 +257,15 @@ def test_transparency_is_laid_on_white(tmp_path):
     np.testing.assert_array_equal(read_picture(path), np.stack([picture] * 3, axis=-1))
 
 
+def test_a_gray_level_that_stands_for_nothing_is_laid_on_white(tmp_path):
+    picture = Image.new("L", (60, 60), 0)
+    picture.paste(10, (20, 10, 30, 50))
+    picture.save(tmp_path / "大.png", transparency=0)
+    pixels = read_picture(tmp_path / "大.png")
+    assert (pixels[0, 0] == 255).all()
+    assert (pixels[30, 25] == 10).all()
+
+
 def test_the_rotation_in_exif_is_applied(tmp_path):
     path = tmp_path / "turned.png"
     exif = Image.Exif()

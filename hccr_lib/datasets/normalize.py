@@ -115,7 +115,7 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
 def _pixels(picture: Image.Image) -> np.ndarray:
     if picture.mode.startswith("I"):  # 16 bits, also where Pillow widens them to 32
         return np.clip(np.asarray(picture, np.int64) // 257, 0, 255).astype(np.uint8)
-    if picture.mode in ("1", "L"):
+    if picture.mode in ("1", "L") and not picture.has_transparency_data:
         return np.asarray(picture.convert("L"))
     if picture.has_transparency_data:
         picture = picture.convert("RGBA")

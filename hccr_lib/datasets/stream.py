@@ -11,9 +11,9 @@ def fresh(
 ) -> tuple[np.ndarray, np.ndarray]:
     """n new images of some characters, each by another writer; another `epoch` gives others.
 
-    The characters come equally often (within one), in random order. The writers' seeds start at
-    2**32, out of reach of the numbered writers of the synthetic datasets, so that those can serve
-    for validation.
+    The characters come equally often (within one), in random order. The writers' seeds are drawn
+    from 2**62: not one of these writers is, but for a chance of one in 10**10 or so, in a
+    synthetic dataset, so that those can serve for validation.
 
     Returns:
         images uint8 (n, 96, 96), ink bright on 0, and labels int32 (n,), indices into

@@ -9,6 +9,7 @@ differ only in the pooling that turns 6 x 6 maps into one vector: A averages (GA
 map (GWOAP), C weighs each position of each map (GWAP).
 """
 
+import math
 import warnings
 from pathlib import Path
 from zipfile import BadZipFile
@@ -72,8 +73,8 @@ def melnyk_net(
         raise ValueError(f"variant must be one of {choices}. Received: variant={variant!r}")
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1. Received: num_classes={num_classes!r}")
-    if width <= 0:
-        raise ValueError(f"width must be positive. Received: width={width!r}")
+    if not 0 < width < math.inf:
+        raise ValueError(f"width must be positive and finite. Received: width={width!r}")
     if input_size < 16 or input_size % 16:
         raise ValueError(
             f"input_size must be a multiple of 16, at least 16: four poolings halve it. "
