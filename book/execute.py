@@ -51,7 +51,20 @@ def clean(notebook: nbformat.NotebookNode) -> None:
                 "code_prompt_show": "Show the solution",
                 "code_prompt_hide": "Hide the solution",
             }
-        cell.outputs = [output for output in cell.outputs if WIDGET not in output.get("data", {})]
+        cell.outputs = [
+            output
+            for output in cell.outputs
+            if WIDGET not in output.get("data", {}) and not _is_greeting(output)
+        ]
+
+
+def _is_greeting(output: nbformat.NotebookNode) -> bool:
+    """Whether an output is only what TensorFlow says of itself when it is loaded."""
+    if output.output_type != "stream" or output.name != "stderr":
+        return False
+    return all(
+        "absl::InitializeLog" in line or "oneDNN" in line for line in output.text.splitlines()
+    )
 
 
 if __name__ == "__main__":
