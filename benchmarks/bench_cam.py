@@ -56,6 +56,7 @@ def main() -> None:
     }
     facts = environment()
     result = {
+        "command": "python benchmarks/bench_cam.py",
         "what": "closed-form CAM, Model C at 96x96, ratio to the compiled forward pass",
         "batch": BATCH,
         "turns": TURNS,

@@ -78,6 +78,7 @@ def main() -> None:
     difference = np.abs(images[ours].astype(int) - images[usual]).mean()
     rates = {read.__name__: SAMPLES / statistics.median(seconds[read]) for read in images}
     result = {
+        "command": "python benchmarks/bench_gnt.py",
         "what": ".gnt to uint8 96x96, one core",
         "samples": SAMPLES,
         "median_height_width": np.median(sizes, axis=0).tolist(),

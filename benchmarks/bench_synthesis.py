@@ -57,6 +57,7 @@ def main() -> None:
             times.append(time.perf_counter() - started)
     rates = {make.__name__: IMAGES / statistics.median(times) for make, times in seconds.items()}
     result = {
+        "command": "python benchmarks/bench_synthesis.py",
         "what": "level 1 characters by random writers, one core",
         "synthesis_version": SYNTHESIS_VERSION,
         "images": IMAGES,

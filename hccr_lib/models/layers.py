@@ -18,7 +18,12 @@ from keras import ops
 
 
 class _WeightedPooling2D(keras.layers.Layer):
-    """What both poolings share: one `kernel` that multiplies the maps before they are summed."""
+    """What both poolings share: one `kernel` that multiplies the maps before they are summed.
+
+    `weighted` says which axes of the input the kernel spans.
+    """
+
+    weighted: slice
 
     def __init__(self, kernel_initializer="ones", kernel_regularizer=None, **kwargs):
         super().__init__(**kwargs)
@@ -26,11 +31,8 @@ class _WeightedPooling2D(keras.layers.Layer):
         self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
         self.input_spec = keras.layers.InputSpec(ndim=4)
 
-    def kernel_shape(self, input_shape):
-        raise NotImplementedError
-
     def build(self, input_shape):
-        shape = self.kernel_shape(input_shape)
+        shape = tuple(input_shape[self.weighted])
         if None in shape:
             raise ValueError(
                 f"{type(self).__name__} needs feature maps of a known size, "
@@ -81,8 +83,7 @@ class GlobalWeightedAveragePooling2D(_WeightedPooling2D):
     (2, 448)
     """
 
-    def kernel_shape(self, input_shape):
-        return tuple(input_shape[1:])
+    weighted = slice(1, None)
 
 
 @keras.saving.register_keras_serializable(package="hccr_lib")
@@ -108,5 +109,4 @@ class GlobalWeightedOutputAveragePooling2D(_WeightedPooling2D):
     (2, 448)
     """
 
-    def kernel_shape(self, input_shape):
-        return (input_shape[-1],)
+    weighted = slice(-1, None)
