@@ -16,10 +16,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "data" / "results" / "forty.json"
 STEPS = (
-    "train runs/forty-synthetic --characters hwdb-sample --width 0.5 --input-size 48 --epochs 22",
+    "train runs/forty-synthetic --characters hwdb-sample --width 0.5 --input-size 48 --augment"
+    " --epochs 30",
     "evaluate hwdb-sample --model runs/forty-synthetic --json",
     "train runs/forty-real --data hwdb-sample --start-from runs/forty-synthetic"
-    " --augment --with-synthetic 4800 --epochs 16 --learning-rate 0.001",
+    " --augment --with-synthetic 4800 --epochs 24 --learning-rate 0.001",
     "evaluate hwdb-sample --model runs/forty-real --json",
 )
 

@@ -46,7 +46,7 @@ def train(
     ] = None,
     augment: Annotated[
         bool,
-        typer.Option("--augment", help="Slant, stretch and shift real images anew each epoch."),
+        typer.Option("--augment", help="Slant, stretch and shift the images, anew each epoch."),
     ] = False,
     with_synthetic: Annotated[
         int, typer.Option(min=0, help="Fresh synthetic images beside the real ones, each epoch.")
@@ -101,8 +101,8 @@ def train(
         if data == "synthetic":
             if split is not None:
                 raise ValueError("--split: synthetic data has none")
-            if augment or with_synthetic:
-                raise ValueError("--augment and --with-synthetic are for real images; name --data")
+            if with_synthetic:
+                raise ValueError("--with-synthetic is for real images; name them with --data")
             classes = parse_characters("level1") if classes is None else classes
             images_per_epoch = 16_000 if images_per_epoch is None else images_per_epoch
         else:
@@ -126,23 +126,27 @@ def train(
 
             def examples(epoch):
                 images, labels = fresh(classes, images_per_epoch, seed=seed, epoch=epoch)
+                if augment:
+                    images = augmented(images, seed=seed, epoch=epoch)
                 return resize_images(images, side), labels
         elif augment or with_synthetic:
-            description = f"{dataset.name}{', augmented' if augment else ''}"
+            description = dataset.name
             if with_synthetic:
-                description += f", and synthetic, version {SYNTHESIS_VERSION}"
+                description += f" and synthetic, version {SYNTHESIS_VERSION}"
 
             def examples(epoch):
                 images, labels = dataset.images, dataset.labels
-                if augment:
-                    images = augmented(images, seed=seed, epoch=epoch)
                 if with_synthetic:
                     made, known = fresh(classes, with_synthetic, seed=seed, epoch=epoch)
                     images, labels = np.concatenate((images, made)), np.append(labels, known)
+                if augment:
+                    images = augmented(images, seed=seed, epoch=epoch)
                 return resize_images(images, side), labels
         else:
             description = dataset.name
             examples = (resize_images(dataset.images, side), dataset.labels)
+        if augment:
+            description += ", augmented"
         checked = None
         if validation is not None:
             test = usual_split(validation, None, "test")

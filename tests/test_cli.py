@@ -209,7 +209,7 @@ def test_train_on_real_samples_that_change_beside_synthetic_ones(tmp_path, monke
     succeeds(*command, *more)
     record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
     assert record["settings"]["data"]["images"] == 30
-    assert "augmented, and synthetic, version " in record["settings"]["description"]
+    assert " and synthetic, version " in record["settings"]["description"]
     plain = resize_images(load(samples, characters=CLASSES).images, 16)
     (first, labels), (second, others) = seen
     assert first.shape == second.shape == (30, 16, 16)
@@ -316,8 +316,7 @@ def test_a_shipped_network_is_found_by_name(network, tmp_path, monkeypatch):
         (("train", "OUT", "--data", "none"), "none: no dataset"),
         (("train", "OUT", "--data", "A", "--characters", "丁"), "no sample of the 1 classes"),
         (("train", "OUT", "--start-from", "none"), "none: no such run"),
-        (("train", "OUT", "--characters", "大", "--augment"), "name --data"),
-        (("train", "OUT", "--characters", "大", "--with-synthetic", "3"), "name --data"),
+        (("train", "OUT", "--characters", "大", "--with-synthetic", "3"), "name them with --data"),
         (("train", "OUT", "--data", "A", "--images-per-epoch", "9"), "--images-per-epoch"),
         (("train", "OUT", "--characters", "大太", "--width", "inf"), "inf"),
         (

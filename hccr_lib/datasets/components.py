@@ -44,6 +44,8 @@ class StrokePlan:
         axis: (S, 2), unit vector from a stroke's first point to its last.
         anchor: (S, 2), what stays in place when a stroke is made longer.
         length: (S,), of each stroke along its path.
+        bar: (S,), 1 for a straight stroke to the right, level or falling, 0 for any other and for
+            those at the foot of the character.
         node_of: (S, K), 1 where the stroke is part of the node.
         centre: (K, 2), of each node's bounding box.
         extent: (K,), diagonal of each node's bounding box.
@@ -62,6 +64,7 @@ class StrokePlan:
     axis: np.ndarray
     anchor: np.ndarray
     length: np.ndarray
+    bar: np.ndarray
     node_of: np.ndarray
     centre: np.ndarray
     extent: np.ndarray
@@ -154,10 +157,15 @@ def stroke_plan(character: str) -> StrokePlan:
     )
 
     axis = np.array([stroke[-1] - stroke[0] for stroke in template])
-    axis /= np.maximum(np.hypot(*axis.T), 1e-6)[:, None]
+    chord = np.maximum(np.hypot(*axis.T), 1e-6)
+    axis /= chord[:, None]
     # Upright and level strokes grow from the middle, slanting ones (丿, ㇏) from where they begin.
     middle = 0.5 * np.clip((np.abs(axis).max(axis=1) - 0.75) / 0.2, 0, 1)[:, None]
     ends = np.array([(stroke[0], stroke[-1]) for stroke in template])
+
+    anchor = (1 - middle) * ends[:, 0] + middle * ends[:, 1]
+    bar = np.clip((axis[:, 0] - 0.5) / 0.3, 0, 1) * np.clip((chord / lengths - 0.85) / 0.1, 0, 1)
+    bar *= np.clip((0.8 - anchor[:, 1]) / 0.2, 0, 1)
 
     boxes = np.array([(*stroke.min(axis=0), *stroke.max(axis=0)) for stroke in template])
     nodes = _components(boxes, _touching(taught)) + [(s, s + 1) for s in range(len(template))]
@@ -175,8 +183,9 @@ def stroke_plan(character: str) -> StrokePlan:
         last=last,
         hook=np.where(hook >= 0, first + hook, -1),
         axis=axis.astype(np.float32),
-        anchor=((1 - middle) * ends[:, 0] + middle * ends[:, 1]).astype(np.float32),
+        anchor=anchor.astype(np.float32),
         length=lengths.astype(np.float32),
+        bar=bar.astype(np.float32),
         node_of=np.array(
             [[a <= stroke < b for a, b in nodes] for stroke in range(len(template))], np.float32
         ),

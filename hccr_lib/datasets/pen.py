@@ -33,7 +33,8 @@ def pen_path(
         attempt = _CHANCE * rng.standard_normal(shape, np.float32)
         return _HABIT * habit.standard_normal(shape, np.float32) + attempt
 
-    path = _displaced(plan, writer, normal)
+    rise, slant = (writer.rise, writer.slant) + 0.04 * rng.standard_normal(2, np.float32)
+    path = _displaced(plan, writer, rise, slant, normal)
 
     # Proportion: how much of the square's height and width its parts get. Monotone below 0.5, so
     # that what lies above or left of something else stays there.
@@ -77,7 +78,7 @@ def pen_trace(
     return width, np.clip(235 * (width / writer.pen) ** 0.8, 60, 255).astype(int)
 
 
-def _displaced(plan: StrokePlan, writer: Writer, normal) -> np.ndarray:
+def _displaced(plan: StrokePlan, writer: Writer, rise: float, slant: float, normal) -> np.ndarray:
     """The taught path with running-hand forms, and components and strokes moved."""
     nodes, strokes = plan.node_of.shape[1], plan.strokes
     single = slice(nodes - strokes, nodes)
@@ -87,18 +88,22 @@ def _displaced(plan: StrokePlan, writer: Writer, normal) -> np.ndarray:
     noise = np.clip(normal(nodes, 6), -2.2, 2.2)
     noise[: nodes - strokes] *= writer.components
     noise[single] *= writer.strokes
-    move = noise[:, :2] * (0.4 * plan.extent + 0.06)[:, None]
+    move = noise[:, :2] * 0.6 * plan.extent[:, None]
     matrix = np.empty((nodes, 2, 2), np.float32)
     matrix[:, 0, 0] = noise[:, 2]
     matrix[:, 1, 1] = noise[:, 3]
     matrix[:, 0, 1] = 0.3 * noise[:, 5] - 0.5 * noise[:, 4]
     matrix[:, 1, 0] = 0.3 * noise[:, 5] + 0.5 * noise[:, 4]
+    # A hand's rise and slant are those of its strokes: each tilts and leans about its own middle,
+    # and the layout of the character stays upright.
+    matrix[single, 1, 0] -= rise
+    matrix[single, 0, 1] -= slant
     # A single stroke also varies in length, along its own axis.
     along_axis = plan.axis[:, :, None] * plan.axis[:, None, :]
-    matrix[single] += (1.6 * writer.strokes * normal(strokes))[:, None, None] * along_axis
+    matrix[single] += (3.7 * writer.strokes * normal(strokes))[:, None, None] * along_axis
     move -= np.einsum("kij,kj->ki", matrix, plan.centre)
-    # Handwriting is more even than print: long strokes shorter, dots longer.
-    even = np.clip((plan.length / 0.33) ** -writer.evenness - 1, -0.5, 0.8)
+    # In print a bar reaches far beyond what it crosses, in handwriting only the lowest one does.
+    even = np.clip((plan.length / 0.33) ** (-writer.evenness * plan.bar) - 1, -0.5, 0.8)
     even = even[:, None, None] * along_axis
     matrix[single] += even
     move[single] -= np.einsum("kij,kj->ki", even, plan.anchor)
@@ -113,12 +118,6 @@ def _displaced(plan: StrokePlan, writer: Writer, normal) -> np.ndarray:
     at = path.T.copy()
     path[:, 0] += xx * at[0] + xy * at[1] + x
     path[:, 1] += yx * at[0] + yy * at[1] + y
-
-    # Strokes bow to one side.
-    bow = 0.5 * writer.strokes * plan.length * normal(strokes)
-    arc = bow[plan.stroke_of] * 4 * plan.along * (1 - plan.along)
-    path[:, 0] += arc * plan.axis[plan.stroke_of, 1]
-    path[:, 1] -= arc * plan.axis[plan.stroke_of, 0]
     return path
 
 
@@ -145,9 +144,9 @@ def _join(
     path[way[:, 1:]] = ends[:, None] + share[:, None] * (starts - ends)[:, None]
     # Short ways are joined more often. Some joins are only begun: the pen lifts on the way.
     distance = np.hypot(*(starts - ends).T)
-    joined = chance[0, :-1] < writer.join * np.exp(-distance / 0.45)
+    joined = chance[0, :-1] < writer.join * np.exp(-distance / 0.7)
     lifts = rng.integers(1, JOIN_POINTS + 1, plan.strokes - 1)
-    lifts[chance[1, :-1] >= 0.35] = JOIN_POINTS + 1
+    lifts[chance[1, :-1] >= 0.3] = JOIN_POINTS + 1
     drawn[way] = joined[:, None] & (np.arange(JOIN_POINTS + 1) < lifts[:, None])
     moving[plan.last[:-1][joined]] = moving[plan.first[1:][joined]] = True
     moving[way[~joined]] = False

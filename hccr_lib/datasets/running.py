@@ -9,13 +9,14 @@ The forms are written by hand, after samples of running script, in the component
 (0, 0) at its top left, (1, 1) at its bottom right.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from .strokes import stroke_template
 
-_ALIKE = 0.13  # mean distance of corresponding points, in units of the component's box
+_ALIKE = 0.1  # mean distance of corresponding points, in units of the component's box
 _POINTS = 8
 
 
@@ -29,14 +30,67 @@ class Form:
 
 
 FORMS: tuple[Form, ...] = (
-    # 宀: a cover, wider than what it covers, with a long wall on the left.
+    # 宀: a cover with a wall on the left.
     Form(
         "宁",
         0,
         (
             ((0.48, -0.05), (0.56, 0.22)),
-            ((-0.10, 0.38), (-0.12, 0.90), (-0.18, 1.60)),
-            ((-0.05, 0.45), (0.50, 0.36), (1.08, 0.30), (1.06, 0.60), (0.96, 1.05)),
+            ((-0.06, 0.38), (-0.08, 0.80), (-0.12, 1.30)),
+            ((0.00, 0.45), (0.50, 0.36), (1.02, 0.32), (1.02, 0.60), (0.92, 1.05)),
+        ),
+    ),
+    # 灬: four dots in a row, all alike.
+    Form(
+        "庶",
+        7,
+        (
+            ((0.02, 0.30), (0.06, 0.70)),
+            ((0.27, 0.40), (0.33, 0.70)),
+            ((0.55, 0.40), (0.62, 0.70)),
+            ((0.88, 0.30), (1.00, 0.80)),
+        ),
+    ),
+    # 巳: open on the left as 己 is.
+    Form(
+        "导",
+        0,
+        (
+            ((0.10, 0.10), (0.70, 0.00), (0.85, 0.10), (0.75, 0.45)),
+            ((0.12, 0.50), (0.45, 0.42), (0.80, 0.42)),
+            ((0.10, 0.50), (0.02, 0.75), (0.25, 1.00), (0.70, 0.95), (1.05, 0.85)),
+        ),
+    ),
+    # 后 without its 一 and 口: a short top, a straight leg.
+    Form(
+        "后",
+        0,
+        (
+            ((0.85, -0.05), (0.60, 0.03), (0.38, 0.10)),
+            ((0.36, 0.08), (0.32, 0.45), (0.20, 1.00)),
+        ),
+    ),
+    # 头: two dots as one crooked line, and a long last stroke that begins at the crossing.
+    Form(
+        "头",
+        0,
+        (
+            ((0.30, 0.12), (0.34, 0.26)),
+            ((0.34, 0.26), (0.24, 0.36), (0.34, 0.42)),
+            ((0.05, 0.60), (0.45, 0.53), (0.92, 0.48)),
+            ((0.56, 0.00), (0.54, 0.40), (0.40, 0.75), (0.04, 1.00)),
+            ((0.50, 0.58), (0.74, 0.82), (1.02, 1.00)),
+        ),
+    ),
+    # 木: its legs as two dots beside the stem.
+    Form(
+        "木",
+        0,
+        (
+            ((0.08, 0.36), (0.50, 0.28), (0.90, 0.24)),
+            ((0.46, 0.05), (0.47, 0.50), (0.46, 1.00), (0.36, 0.90)),
+            ((0.34, 0.52), (0.26, 0.66), (0.14, 0.80)),
+            ((0.60, 0.52), (0.72, 0.64), (0.86, 0.76)),
         ),
     ),
 )
@@ -62,11 +116,14 @@ def _in_box(strokes: list[np.ndarray]) -> np.ndarray:
     return (np.stack([resample(stroke, _POINTS) for stroke in strokes]) - low) / size
 
 
-def running_strokes(template: list[np.ndarray]) -> tuple[list[np.ndarray], np.ndarray]:
+def running_strokes(
+    template: list[np.ndarray], forms: Sequence[Form] = FORMS
+) -> tuple[list[np.ndarray], np.ndarray]:
     """The strokes of a character with every known component in its running-hand form.
 
     Args:
         template: as :func:`stroke_template` gives it.
+        forms: those to look for, the first one first.
 
     Returns:
         The strokes, those outside of known components as they were, and int (S,): which component
@@ -74,7 +131,7 @@ def running_strokes(template: list[np.ndarray]) -> tuple[list[np.ndarray], np.nd
     """
     strokes, component = list(template), np.full(len(template), -1)
     found = 0
-    for form in FORMS:
+    for form in forms:
         length = len(form.strokes)
         model = _in_box(stroke_template(form.character)[form.start : form.start + length])
         for start in range(len(template) - length + 1):

@@ -3,7 +3,7 @@
 The pen follows the template's centre lines in writing order. On the way the writer takes known
 components into their running-hand form; displaces components and single strokes; shifts the
 proportions; drops hooks; joins one stroke to the next; rounds corners as a fast hand does, by
-smoothing the pen's path *through* the joins; slants, stretches and raises what is left. The result
+smoothing the pen's path *through* the joins; stretches what is left. The result
 is a bitmap of natural size, ink dark on 255, as a sample of a CASIA `.gnt` file holds it, and with
 it the pixels of every stroke, which no scan can tell.
 """
@@ -22,7 +22,7 @@ from .writer import Writer, random_writer
 __all__ = ["SYNTHESIS_VERSION", "Handwriting", "Writer", "random_writer", "write"]
 
 # Part of every cache key: raise it whenever a writer's output changes.
-SYNTHESIS_VERSION = 3
+SYNTHESIS_VERSION = 4
 
 # The canvas is drawn at twice the bitmap's resolution, coordinates in 1/16 pixel, then averaged.
 _SUPERSAMPLE, _SHIFT = 2, 4
@@ -95,13 +95,8 @@ def _to_pixels(
     path: np.ndarray, drawn: np.ndarray, writer: Writer, rng: np.random.Generator
 ) -> tuple[np.ndarray, tuple[int, int]]:
     """The path in pixels of the bitmap, float32 (n, 2), and the bitmap's (height, width)."""
-    change = rng.standard_normal(4)
-    slant = writer.slant + 0.04 * change[0]
-    rise = writer.rise + 0.03 * change[1]
-    aspect = writer.aspect * np.exp(0.09 * change[2])
-    x, y = path[:, 0], path[:, 1]
-    flat = np.stack((aspect * (x - slant * (y - 0.5)), y - rise * (x - 0.5)), axis=1)
-    flat *= writer.size * np.exp(0.08 * change[3])
+    aspect, size = (writer.aspect, writer.size) * np.exp(rng.normal(0, (0.09, 0.08)))
+    flat = path * np.array((aspect * size, size), np.float32)
     inked = np.zeros(len(path), bool)
     inked[:-1] |= drawn
     inked[1:] |= drawn

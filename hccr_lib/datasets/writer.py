@@ -33,11 +33,11 @@ class Writer:
     pressure: float = _style(0.0, 0.6, "how much the width varies along a stroke")
     ink: float = _style(0.4, 1.0, "darkness of the ink")
     texture: float = _style(0.0, 0.5, "how uneven the ink is")
-    components: float = _style(0.0, 0.2, "how far components stray in place, size and angle")
-    strokes: float = _style(0.0, 0.2, "how far single strokes stray in place, length and angle")
-    evenness: float = _style(0.0, 0.6, "how much strokes are alike in length")
+    components: float = _style(0.0, 0.15, "how far components stray in place, size and angle")
+    strokes: float = _style(0.0, 0.15, "how far single strokes stray in place, length and angle")
+    evenness: float = _style(0.0, 0.6, "how far long bars are shortened")
     proportion: float = _style(0.0, 0.4, "how unevenly the parts share the square")
-    warp: float = _style(0.0, 0.06, "how far the sheet is bent")
+    warp: float = _style(0.0, 0.08, "how far the sheet is bent")
     tremor: float = _style(0.0, 0.012, "unsteadiness of the hand")
     join: float = _style(0.0, 1.0, "how often the pen stays down between strokes")
     speed: float = _style(0.0, 1.0, "how much corners are rounded and strokes cut short")
@@ -78,29 +78,29 @@ def random_writer(seed: int, **style: float) -> Writer:
     (True, 3.0)
     """
     rng = np.random.default_rng((seed, 0x57_52_49_54))
-    haste = rng.beta(1.2, 1.4)
+    haste = rng.beta(1.9, 2.2)
     normal = rng.standard_normal(11)
     uniform = rng.random(7)
     size = _between(47, 74 * np.exp(0.19 * normal[0]), 130)
     writer = Writer(
         seed=seed,
         size=size,
-        aspect=_between(0.5, 0.82 * np.exp(0.17 * normal[1]), 1.3),
-        slant=float(0.06 + 0.11 * normal[2]),
-        rise=float(0.14 + 0.08 * normal[3]),
+        aspect=_between(0.5, 0.84 * np.exp(0.15 * normal[1]), 1.3),
+        slant=float(0.02 + 0.12 * normal[2]),
+        rise=float(0.10 + 0.04 * normal[3]),
         pen=_between(1.1, 2.1 * np.exp(0.32 * normal[4]), 0.068 * size),
         pressure=float(0.1 + 0.4 * uniform[0]),
         ink=float(1.0 - 0.45 * uniform[1]),
         texture=float(0.4 * uniform[2]),
-        components=float((0.07 + 0.07 * haste) * np.exp(0.25 * normal[5])),
-        strokes=float((0.05 + 0.07 * haste) * np.exp(0.25 * normal[6])),
-        evenness=float(0.3 * uniform[5]),
+        components=float((0.04 + 0.05 * haste) * np.exp(0.25 * normal[5])),
+        strokes=float((0.055 + 0.03 * haste) * np.exp(0.25 * normal[6])),
+        evenness=float(0.1 + 0.4 * uniform[5]),
         proportion=float(0.1 + 0.2 * uniform[3]),
-        warp=float(0.01 + 0.03 * uniform[6]),
+        warp=float(0.02 + 0.045 * uniform[6]),
         tremor=float(0.006 * uniform[4] ** 2),
-        join=_between(0, haste * np.exp(0.3 * normal[7]), 1),
-        speed=_between(0, 0.1 + 0.8 * haste * np.exp(0.3 * normal[8]), 1),
-        running=_between(0, 0.3 + 0.5 * haste + 0.2 * normal[10], 1),
-        hooks=_between(0, 1.0 - 0.9 * haste + 0.2 * normal[9], 1),
+        join=_between(0, 0.35 + 1.1 * haste * np.exp(0.3 * normal[7]), 1),
+        speed=_between(0, 0.05 + 0.55 * haste * np.exp(0.3 * normal[8]), 1),
+        running=_between(0, 0.25 + 0.55 * haste + 0.2 * normal[10], 1),
+        hooks=_between(0, 1.0 - 0.5 * haste + 0.2 * normal[9], 1),
     )
     return replace(writer, **style) if style else writer
