@@ -220,6 +220,18 @@ def test_train_on_real_samples_that_change_beside_synthetic_ones(tmp_path, monke
     assert all((a != b).any() for a, b in zip(first, plain, strict=False))
 
 
+def test_synthetic_images_can_be_augmented_too(tmp_path, monkeypatch):
+    seen = images_of_epochs(monkeypatch)
+    for name, option in (("plain", ()), ("augmented", ("--augment",))):
+        options = ("--characters", CLASSES, "--images-per-epoch", 12, *SMALL, *option)
+        succeeds("train", tmp_path / name, *options)
+        record = json.loads((tmp_path / name / "record.json").read_text(encoding="utf-8"))
+        assert record["settings"]["description"].endswith(", augmented") is bool(option)
+    (plain, labels), (changed, others) = seen
+    np.testing.assert_array_equal(labels, others)
+    assert plain.shape == changed.shape and (plain != changed).any()
+
+
 @pytest.mark.parametrize(
     "option, images", [(("--augment",), 18), (("--with-synthetic", 6), 24), ((), 18)]
 )

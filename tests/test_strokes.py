@@ -5,7 +5,7 @@ import pytest
 
 from hccr_lib.characters import LEVEL1
 from hccr_lib.datasets.components import JOIN_POINTS, stroke_plan
-from hccr_lib.datasets.running import running_strokes
+from hccr_lib.datasets.running import FORMS, running_strokes
 from hccr_lib.datasets.strokes import stroke_template
 
 # As a primary school's dictionary counts them.
@@ -148,3 +148,25 @@ def test_running_hand_forms_keep_every_stroke_in_its_place():
         assert set(forms.tolist()) == set(range(len(set(forms.tolist()))))
         assert all(np.ptp(np.flatnonzero(form_of == f)) + 1 == (form_of == f).sum() for f in forms)
     assert redrawn > 100
+
+
+@pytest.mark.parametrize("form", FORMS, ids=lambda form: form.character)
+def test_a_running_hand_form_is_found_in_its_own_model(form):
+    """And where it is found, its first stroke begins near where the taught one does."""
+    template = stroke_template(form.character)
+    strokes, form_of = running_strokes(template, [form])
+    run = slice(form.start, form.start + len(form.strokes))
+    assert (form_of[run] == 0).all() and (np.delete(form_of, np.r_[run]) == -1).all()
+    for taught, written in zip(template[run], strokes[run], strict=True):
+        assert np.hypot(*(taught[0] - written[0])) < 0.25
+
+
+@pytest.mark.parametrize(
+    ("character", "bars", "others"),
+    [("王", [0, 1], [2, 3]), ("大", [0, 2], [1]), ("小", [], [0, 1])],
+)
+def test_bars_are_the_strokes_to_the_right_above_the_foot(character, bars, others):
+    """Of 王 the two upper horizontals: an upright is none, and the lowest one is the foot."""
+    bar = stroke_plan(character).bar
+    assert (bar[bars] > 0.8).all() and (bar[others] < 0.2).all()
+    assert ((bar >= 0) & (bar <= 1)).all()

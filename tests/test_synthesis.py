@@ -181,6 +181,31 @@ def test_a_style_moves_what_it_names(name, measure):
     assert median("high") > median("low")
 
 
+def middles(character, **style):
+    """Middles of the boxes of the strokes' masks, pixels (S, 2), from the first stroke's; sizes."""
+    still = {name: 0.0 for name in STYLE} | {"size": 120.0, "aspect": 1.0, "pen": 3.0, "ink": 1.0}
+    masks = write(character, Writer(seed=3, **still | style), masks=True).masks
+    boxes = np.array([cv2.boundingRect(mask.astype(np.uint8)) for mask in masks], float)
+    middle = boxes[:, :2] + boxes[:, 2:] / 2
+    return middle - middle[0], boxes[:, 2:]
+
+
+@pytest.mark.parametrize("style", [{"rise": 0.3}, {"slant": 0.3}])
+def test_strokes_rise_and_lean_where_they_are(style):
+    """The layout stays upright: the strokes of 王 tilt about their middles."""
+    (plain, size), (moved, tilted) = middles("王"), middles("王", **style)
+    assert np.abs(moved - plain).max() < 4
+    axis = 1 if "rise" in style else 0  # level strokes get higher boxes, the upright a wider one
+    grown = (tilted - size)[[3], axis] if axis else (tilted - size)[[2], axis]
+    assert (grown > 8).all()
+
+
+def test_evenness_shortens_bars_and_not_the_foot():
+    (_, plain), (_, even) = middles("王"), middles("王", evenness=0.6)
+    assert (even[:2, 0] < 0.97 * plain[:2, 0]).all()
+    assert even[3, 0] > 0.85 * plain[3, 0], "a bar as long above it would keep less than 0.7"
+
+
 # Bitmaps
 
 

@@ -35,7 +35,7 @@ class Writer:
     texture: float = _style(0.0, 0.5, "how uneven the ink is")
     components: float = _style(0.0, 0.15, "how far components stray in place, size and angle")
     strokes: float = _style(0.0, 0.15, "how far single strokes stray in place, length and angle")
-    evenness: float = _style(0.0, 0.6, "how far long bars are shortened")
+    evenness: float = _style(0.0, 0.6, "how much bars are alike in length")
     proportion: float = _style(0.0, 0.4, "how unevenly the parts share the square")
     warp: float = _style(0.0, 0.08, "how far the sheet is bent")
     tremor: float = _style(0.0, 0.012, "unsteadiness of the hand")
