@@ -8,12 +8,11 @@ from pathlib import Path
 import keras
 import numpy as np
 
-import hccr_lib.models  # noqa: F401  (registers the layers that saved networks name)
-
 from .characters import LEVEL1
 from .datasets import Dataset, DatasetError, choose
 from .datasets.normalize import resize_images
 from .datasets.progress import progress
+from .models import melnyk_net  # also registers the layers that saved networks name
 
 WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"
 DEFAULT_MODEL = "synthetic"
@@ -34,9 +33,9 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
     """A trained network and its classes in label order.
 
     Args:
-        name_or_path: one of `shipped_models()`, the folder of a training run, or a .keras file
-            beside the run's record.json. Without a record, a network of 3,755 classes is taken
-            to tell GB2312 level 1 apart.
+        name_or_path: one of `shipped_models()`, the folder of a training run, a .keras file
+            beside the run's record.json, or the authors' published `Melnyk-Net.hdf5`. Without a
+            record, a network of 3,755 classes is taken to tell GB2312 level 1 apart.
 
     Raises:
         ModelError: no such network, not one that Keras reads, or of unknown classes.
@@ -52,6 +51,11 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
             f"{name}: no such run, .keras file or shipped network (shipped: {names}); "
             "train one with hccr train, or name one with --model"
         )
+    if file.suffix == ".hdf5":
+        try:
+            return melnyk_net("C", weights=file), LEVEL1
+        except (ValueError, FileNotFoundError) as error:
+            raise ModelError(f"{file}: {error}") from error
     try:
         model = keras.models.load_model(file, compile=False)
         classes = int(model.output_shape[-1])

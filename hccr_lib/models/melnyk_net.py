@@ -10,9 +10,6 @@ map (GWOAP), C weighs each position of each map (GWAP).
 """
 
 import math
-import warnings
-from pathlib import Path
-from zipfile import BadZipFile
 
 import keras
 from keras import layers
@@ -21,6 +18,7 @@ from hccr_lib.models.layers import (
     GlobalWeightedAveragePooling2D,
     GlobalWeightedOutputAveragePooling2D,
 )
+from hccr_lib.models.weights import load_weights
 
 BLOCKS = ((64, 64), (96, 64, 96), (128, 96, 128), (256, 192, 256), (448, 256, 448))
 POOLINGS = {
@@ -50,7 +48,9 @@ def melnyk_net(
         include_top: False leaves dropout and the dense layer out; the output is then the pooled
             features, `(batch, channels)`, 448 channels at width 1.
         weights: None (random), or the path of a `.keras` or `.weights.h5` file that was saved
-            from the same variant, num_classes, width and input_size with its top.
+            from the same variant, num_classes, width and input_size with its top. Also the
+            authors' published `Melnyk-Net.hdf5`, with `label2tagcode.npy` beside it, for
+            variant C with the defaults.
         input_size: Height and width of the images, a multiple of 16. 96 is the paper; the
             kernel of GWAP has input_size / 16 rows and columns.
 
@@ -105,7 +105,7 @@ def melnyk_net(
     )(x)
     model = keras.Model(image, probabilities, name=f"melnyk_net_{variant.lower()}")
     if weights is not None:
-        _load_weights(model, weights)
+        load_weights(model, weights)
     return model if include_top else keras.Model(image, pooled, name=f"{model.name}_features")
 
 
@@ -125,25 +125,3 @@ def _conv_bn_relu(x, channels, name):
 
 def _scaled(channels, width):
     return max(8, 8 * round(channels * width / 8))
-
-
-def _load_weights(model, weights):
-    path = Path(weights)
-    if not path.name.endswith((".keras", ".weights.h5")):
-        raise ValueError(
-            f"weights must be None or the path of a .keras or .weights.h5 file. "
-            f"Received: weights={str(weights)!r}"
-        )
-    if not path.is_file():
-        raise FileNotFoundError(f"There is no such file. Received: weights={str(weights)!r}")
-    try:
-        with warnings.catch_warnings():
-            # Keras only warns when a file lacks layers, and leaves them untrained.
-            warnings.filterwarnings("error", message="Skipping nested container")
-            model.load_weights(path)
-    except (ValueError, OSError, KeyError, BadZipFile, UserWarning) as error:
-        raise ValueError(
-            f"These weights do not fit {model.name} with {model.count_params():,} parameters, "
-            f"input {model.input_shape[1:]} and {model.output_shape[-1]} classes, or the file is "
-            f"damaged ({str(error).splitlines()[0]}). Received: weights={str(weights)!r}"
-        ) from error
