@@ -16,14 +16,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-ROOT = Path(__file__).resolve().parent.parent
-sys.path.insert(0, str(ROOT))
+from hccr_lib.datasets import read_gnt
+from hccr_lib.datasets.sources import find
+from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION, random_writer, write
 
-from hccr_lib.datasets import read_gnt  # noqa: E402
-from hccr_lib.datasets.sources import find  # noqa: E402
-from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION, random_writer, write  # noqa: E402
-
-OUT = ROOT / "data" / "results" / "likeness.json"
+OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "likeness.json"
 WRITERS = 120  # synthetic images of each character
 
 
