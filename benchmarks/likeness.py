@@ -36,8 +36,8 @@ def direction_maps(bitmap: np.ndarray) -> np.ndarray:
     maps = []
     for direction in np.arange(4) * np.pi / 4:
         off = np.abs((angle - direction + np.pi / 2) % np.pi - np.pi / 2)
-        part = strength * np.maximum(0, 1 - off / (np.pi / 4))
-        maps.append(cv2.resize(cv2.GaussianBlur(part, (0, 0), 4), (8, 8), interpolation=3))
+        part = cv2.GaussianBlur(strength * np.maximum(0, 1 - off / (np.pi / 4)), (0, 0), 4)
+        maps.append(cv2.resize(part, (8, 8), interpolation=cv2.INTER_AREA))
     return np.append(np.sqrt(np.ravel(maps) + 1e-4), 1.5 * np.log(width / height))
 
 

@@ -41,7 +41,9 @@ def evaluate(
     dataset: Data,
     model: Annotated[
         str | None,
-        typer.Option(help="A run folder, a .keras file, or a shipped network (see hccr info)."),
+        typer.Option(
+            help="A run folder, .keras file, Melnyk-Net.hdf5 or shipped network (see hccr info)."
+        ),
     ] = None,
     split: Split = None,
     top: Annotated[int, typer.Option(min=1, help="Also count the first TOP answers.")] = 5,
