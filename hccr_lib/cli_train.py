@@ -1,5 +1,7 @@
 """`hccr train`."""
 
+import os
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -17,6 +19,9 @@ from .cli_common import (
     parse_characters,
     usual_split,
 )
+
+# Below this many new images an epoch, worker processes take longer to start than they save.
+_WORTH_PROCESSES = 4_000
 
 
 def train(
@@ -78,7 +83,6 @@ def train(
         from .datasets import load
         from .datasets.augment import augment as augmented
         from .datasets.normalize import resize_images
-        from .datasets.stream import fresh
         from .datasets.synthesis import SYNTHESIS_VERSION
         from .evaluation import load_model
         from .models import melnyk_net
@@ -125,7 +129,7 @@ def train(
             description = f"synthetic, version {SYNTHESIS_VERSION}"
 
             def examples(epoch):
-                images, labels = fresh(classes, images_per_epoch, seed=seed, epoch=epoch)
+                images, labels = written(epoch)
                 if augment:
                     images = augmented(images, seed=seed, epoch=epoch)
                 return resize_images(images, side), labels
@@ -137,7 +141,7 @@ def train(
             def examples(epoch):
                 images, labels = dataset.images, dataset.labels
                 if with_synthetic:
-                    made, known = fresh(classes, with_synthetic, seed=seed, epoch=epoch)
+                    made, known = written(epoch)
                     images, labels = np.concatenate((images, made)), np.append(labels, known)
                 if augment:
                     images = augmented(images, seed=seed, epoch=epoch)
@@ -153,20 +157,22 @@ def train(
             known = load(validation, split=test, skip_faulty=skip_faulty)
             known = chosen(known, classes)
             checked = (resize_images(known.images, side), known.labels)
-        record = run(
-            model,
-            examples,
-            run_dir=run_dir,
-            recipe=recipe,
-            epochs=epochs,
-            batch_size=batch_size,
-            learning_rate=learning_rate,
-            validation=checked,
-            seed=seed,
-            characters=classes,
-            description=description,
-            allow_missing_classes=allow_missing_classes,
-        )
+        written_each_epoch = images_per_epoch if data == "synthetic" else with_synthetic
+        with _handwriting(classes, written_each_epoch, seed) as written:
+            record = run(
+                model,
+                examples,
+                run_dir=run_dir,
+                recipe=recipe,
+                epochs=epochs,
+                batch_size=batch_size,
+                learning_rate=learning_rate,
+                validation=checked,
+                seed=seed,
+                characters=classes,
+                description=description,
+                allow_missing_classes=allow_missing_classes,
+            )
     last = record["epochs"][-1]
     typer.echo(
         f"{run_dir}: {len(record['epochs'])} epochs, {record['seconds']:.0f} s, "
@@ -174,3 +180,13 @@ def train(
     )
     if data != "synthetic":
         echo_skipped(dataset.skipped)
+
+
+def _handwriting(characters, n, seed):
+    """New images as a function of the epoch; other processes write them where they are many."""
+    from .datasets.stream import fresh, fresh_epochs
+
+    if n < _WORTH_PROCESSES:
+        return nullcontext(lambda epoch: fresh(characters, n, seed=seed, epoch=epoch))
+    # One core is for what feeds the network.
+    return fresh_epochs(characters, n, seed=seed, processes=max(1, (os.cpu_count() or 1) - 1))

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from hccr_lib import evaluation, training
+from hccr_lib import cli_train, evaluation, training
 from hccr_lib.characters import LEVEL1
 from hccr_lib.cli import app
 from hccr_lib.datasets import Sample, load, read_gnt, write_gnt
@@ -230,6 +230,17 @@ def test_synthetic_images_can_be_augmented_too(tmp_path, monkeypatch):
     (plain, labels), (changed, others) = seen
     np.testing.assert_array_equal(labels, others)
     assert plain.shape == changed.shape and (plain != changed).any()
+
+
+def test_worker_processes_change_nothing(tmp_path, monkeypatch):
+    seen = images_of_epochs(monkeypatch)
+    for name, least in (("here", 10**6), ("elsewhere", 1)):
+        monkeypatch.setattr(cli_train, "_WORTH_PROCESSES", least)
+        options = ("--characters", CLASSES, "--images-per-epoch", 12, *SMALL)
+        succeeds("train", tmp_path / name, *options)
+    (here, labels), (elsewhere, others) = seen
+    np.testing.assert_array_equal(here, elsewhere)
+    np.testing.assert_array_equal(labels, others)
 
 
 @pytest.mark.parametrize(

@@ -1,6 +1,9 @@
 """Handwriting that never repeats."""
 
+import contextlib
 import multiprocessing
+import threading
+import time
 import zlib
 
 import numpy as np
@@ -9,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from hccr_lib.characters import LEVEL1
-from hccr_lib.datasets.stream import fresh
+from hccr_lib.datasets.stream import fresh, fresh_epochs
 
 some_characters = st.text(st.sampled_from(LEVEL1), min_size=1, max_size=8)
 
@@ -70,6 +73,50 @@ def checksum(seed):
 def test_every_process_gives_the_same_images():
     with multiprocessing.get_context("spawn").Pool(1) as pool:
         assert pool.map(checksum, [0, 1]) == [checksum(0), checksum(1)]
+
+
+def children():
+    return set(multiprocessing.active_children())
+
+
+@pytest.mark.parametrize("processes", [1, 2])
+def test_worker_processes_write_the_same_and_are_gone_afterwards(processes):
+    before = children()
+    with fresh_epochs("大小永鲍", 601, seed=3, processes=processes) as images_of:
+        assert len(children() - before) == processes
+        for epoch in (0, 5):
+            images, labels = images_of(epoch)
+            wanted, wanted_labels = fresh("大小永鲍", 601, seed=3, epoch=epoch)
+            np.testing.assert_array_equal(images, wanted)
+            np.testing.assert_array_equal(labels, wanted_labels)
+    assert children() == before
+
+
+def test_worker_processes_end_at_once_with_an_error():
+    before = children()
+    started = time.monotonic()
+    with pytest.raises(KeyboardInterrupt), fresh_epochs("鲍", 10**5, processes=1) as images_of:
+
+        def write():
+            with contextlib.suppress(Exception):  # the pool goes away under it
+                images_of(0)
+
+        thread = threading.Thread(target=write)
+        thread.start()
+        raise KeyboardInterrupt
+    thread.join()
+    assert children() == before
+    assert time.monotonic() - started < 30  # they had about a minute's work left
+
+
+def test_a_worker_that_is_killed_is_said_in_one_line():
+    with (
+        pytest.raises(ChildProcessError, match="was killed"),
+        fresh_epochs("鲍", 5000, processes=1) as images_of,
+    ):
+        for child in multiprocessing.active_children():
+            child.kill()
+        images_of(0)
 
 
 def test_bad_requests_are_named():

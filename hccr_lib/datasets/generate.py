@@ -3,11 +3,9 @@
 import hashlib
 import json
 import os
-import signal
 from collections.abc import Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import as_completed
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import active_children, get_context
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +15,7 @@ from .gnt import Sample, write_gnt
 from .prepare import DatasetError
 from .progress import progress
 from .synthesis import SYNTHESIS_VERSION, random_writer, write
+from .workers import worker_pool
 
 # Below this many images one process is done before others have started.
 _WORTH_PROCESSES = 20_000
@@ -52,8 +51,8 @@ def generate(
     `synthesis.json` says what the folder holds, and keeps two sets from being mixed.
 
     Args:
-        processes: how many to use; None: all cores when the set is large, else this one. A
-            script that uses several needs the usual `if __name__ == "__main__":`.
+        processes: how many to use, see `worker_pool`; None: all cores when the set is large,
+            else this one.
 
     Raises:
         DatasetError: the folder holds another set.
@@ -93,26 +92,9 @@ def _run(jobs: list[tuple], processes: int) -> Iterator[int]:
     if processes <= 1:
         yield from (write_writer(*job) for job in jobs)
         return
-    others = set(active_children())
-    # Spawned, not forked: OpenCV's and TensorFlow's threads do not survive a fork. Ctrl-C
-    # reaches the workers too, but it is for this process to end them.
-    with ProcessPoolExecutor(
-        processes,
-        mp_context=get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
-    ) as pool:
-        try:
-            for future in as_completed([pool.submit(write_writer, *job) for job in jobs]):
-                yield future.result()
-        except BaseException:
-            pool.shutdown(wait=False, cancel_futures=True)
-            workers = set(active_children()) - others
-            for worker in workers:
-                worker.terminate()
-            for worker in workers:
-                worker.join()  # what they were writing is for the caller to remove
-            raise
+    with worker_pool(processes) as pool:
+        for future in as_completed([pool.submit(write_writer, *job) for job in jobs]):
+            yield future.result()
 
 
 def _claim(folder: Path, contents: dict) -> None:

@@ -1,0 +1,37 @@
+"""Worker processes that end with whatever they work for."""
+
+import signal
+from collections.abc import Iterator
+from concurrent.futures import ProcessPoolExecutor
+from contextlib import contextmanager
+from multiprocessing import active_children, get_context
+
+
+@contextmanager
+def worker_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
+    """Processes for functions of importable modules; an exception inside ends them at once.
+
+    They are spawned, not forked: OpenCV's and TensorFlow's threads do not survive a fork. So a
+    script that uses them needs the usual `if __name__ == "__main__":`.
+    """
+    others = set(active_children())
+    # Ctrl-C reaches the workers too, but it is for this process to end them.
+    with ProcessPoolExecutor(
+        processes,
+        mp_context=get_context("spawn"),
+        initializer=signal.signal,
+        initargs=(signal.SIGINT, signal.SIG_IGN),
+    ) as pool:
+        started = [pool.submit(int) for _ in range(processes)]
+        workers = set(active_children()) - others
+        try:
+            for future in started:
+                future.result()
+            yield pool
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            for worker in workers:
+                worker.terminate()
+            for worker in workers:
+                worker.join()  # what they were writing is for the caller to remove
+            raise
