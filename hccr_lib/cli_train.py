@@ -51,7 +51,7 @@ def train(
     ] = None,
     augment: Annotated[
         bool,
-        typer.Option("--augment", help="Slant, stretch and shift the images, anew each epoch."),
+        typer.Option("--augment", help="Slant, stretch, shift and bend images, anew each epoch."),
     ] = False,
     with_synthetic: Annotated[
         int, typer.Option(min=0, help="Fresh synthetic images beside the real ones, each epoch.")

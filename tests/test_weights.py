@@ -124,7 +124,7 @@ def test_an_order_that_is_not_one_of_level_1_is_named(published, tmp_path, codes
     ],
     ids=str,
 )
-def test_weights_of_another_network_change_nothing(published, other):
+def test_weights_of_another_network_are_refused(published, other):
     _, path = published
     options = {"variant": "C"} | SMALL | other
     with pytest.raises(ValueError, match="do not fit"):

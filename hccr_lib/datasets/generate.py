@@ -5,7 +5,6 @@ import json
 import os
 from collections.abc import Iterator
 from concurrent.futures import as_completed
-from concurrent.futures.process import BrokenProcessPool
 from pathlib import Path
 
 import numpy as np
@@ -78,11 +77,6 @@ def generate(
             try:
                 for count in _run(jobs, min(processes, len(jobs))):
                     advance(count)
-            except BrokenProcessPool:
-                raise ChildProcessError(
-                    f"{folder}: a process that was writing was killed, perhaps for want of "
-                    "memory; run again to go on, with fewer processes"
-                ) from None
             finally:
                 remove_parts(folder)
 

@@ -1,7 +1,6 @@
 """Handwriting that never repeats: every image from a writer of its own, made when it is needed."""
 
 from collections.abc import Callable, Iterator
-from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 
 import numpy as np
@@ -47,8 +46,7 @@ def fresh_epochs(
     processes; see `worker_pool` for what a script has to mind.
 
     Raises:
-        ValueError: as `fresh`.
-        ChildProcessError: a worker was killed from outside.
+        ValueError, ChildProcessError: as `fresh` and `worker_pool`.
     """
     with worker_pool(processes) as pool:
 
@@ -57,15 +55,9 @@ def fresh_epochs(
             which = [characters[label] for label in labels]
             parts = [slice(start, start + _CHUNK) for start in range(0, n, _CHUNK)]
             images = np.empty((n, 96, 96), np.uint8)
-            try:
-                made = pool.map(_images, [which[p] for p in parts], [writers[p] for p in parts])
-                for part, some in zip(parts, made, strict=True):
-                    images[part] = some
-            except BrokenProcessPool:
-                raise ChildProcessError(
-                    "a process that was writing was killed, perhaps for want of memory; "
-                    "run again to go on"
-                ) from None
+            made = pool.map(_images, [which[p] for p in parts], [writers[p] for p in parts])
+            for part, some in zip(parts, made, strict=True):
+                images[part] = some
             return images, labels
 
         yield images_of

@@ -3,6 +3,7 @@
 import signal
 from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from multiprocessing import active_children, get_context
 
@@ -13,6 +14,9 @@ def worker_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
 
     They are spawned, not forked: OpenCV's and TensorFlow's threads do not survive a fork. So a
     script that uses them needs the usual `if __name__ == "__main__":`.
+
+    Raises:
+        ChildProcessError: one of them was killed from outside.
     """
     others = set(active_children())
     # Ctrl-C reaches the workers too, but it is for this process to end them.
@@ -28,10 +32,15 @@ def worker_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
             for future in started:
                 future.result()
             yield pool
-        except BaseException:
+        except BaseException as error:
             pool.shutdown(wait=False, cancel_futures=True)
             for worker in workers:
                 worker.terminate()
             for worker in workers:
                 worker.join()  # what they were writing is for the caller to remove
+            if isinstance(error, BrokenProcessPool):
+                raise ChildProcessError(
+                    "a process that was writing was killed, perhaps for want of memory; "
+                    "run again to go on"
+                ) from None
             raise
