@@ -1,8 +1,6 @@
 """Handwriting that never repeats."""
 
-import contextlib
 import multiprocessing
-import threading
 import time
 import zlib
 
@@ -13,6 +11,7 @@ from hypothesis import strategies as st
 
 from hccr_lib.characters import LEVEL1
 from hccr_lib.datasets.stream import fresh, fresh_epochs
+from hccr_lib.datasets.workers import worker_pool
 
 some_characters = st.text(st.sampled_from(LEVEL1), min_size=1, max_size=8)
 
@@ -95,18 +94,13 @@ def test_worker_processes_write_the_same_and_are_gone_afterwards(processes):
 def test_worker_processes_end_at_once_with_an_error():
     before = children()
     started = time.monotonic()
-    with pytest.raises(KeyboardInterrupt), fresh_epochs("鲍", 10**5, processes=1) as images_of:
-
-        def write():
-            with contextlib.suppress(Exception):  # the pool goes away under it
-                images_of(0)
-
-        thread = threading.Thread(target=write)
-        thread.start()
+    with pytest.raises(KeyboardInterrupt), worker_pool(1) as pool:
+        work = pool.submit(time.sleep, 45)
+        while not work.running():
+            time.sleep(0.01)
         raise KeyboardInterrupt
-    thread.join()
     assert children() == before
-    assert time.monotonic() - started < 30  # they had about a minute's work left
+    assert time.monotonic() - started < 30
 
 
 def test_a_worker_that_is_killed_is_said_in_one_line():

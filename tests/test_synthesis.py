@@ -192,9 +192,10 @@ def middles(character, **style):
 
 @pytest.mark.parametrize("style", [{"rise": 0.3}, {"slant": 0.3}])
 def test_strokes_rise_and_lean_where_they_are(style):
-    """The layout stays upright: the strokes of 王 tilt about their middles."""
-    (plain, size), (moved, tilted) = middles("王"), middles("王", **style)
-    assert np.abs(moved - plain).max() < 4
+    """The layout stays upright: strokes side by side or in a stack tilt about their middles."""
+    for character in "川王":
+        (plain, size), (moved, tilted) = middles(character), middles(character, **style)
+        assert np.abs(moved - plain).max() < 6, character
     axis = 1 if "rise" in style else 0  # level strokes get higher boxes, the upright a wider one
     grown = (tilted - size)[[3], axis] if axis else (tilted - size)[[2], axis]
     assert (grown > 8).all()
