@@ -20,6 +20,7 @@ from .cli_common import (
     usual_split,
 )
 
+PRECISIONS = ("float32", "mixed_bfloat16")
 # Below this many new images an epoch, worker processes take longer to start than they save.
 _WORTH_PROCESSES = 4_000
 
@@ -41,6 +42,17 @@ def train(
     ] = None,
     input_size: Annotated[
         int | None, typer.Option(help="Side of the images in pixels. Default: 96.")
+    ] = None,
+    dropout: Annotated[
+        float | None, typer.Option(help="Share of pooled features dropped. Default: 0.5.")
+    ] = None,
+    precision: Annotated[
+        str | None,
+        typer.Option(
+            metavar="DTYPE",
+            help="float32 or mixed_bfloat16 (much faster on GPUs, and on CPUs with AMX). "
+            "Default: float32.",
+        ),
     ] = None,
     recipe: Annotated[str, typer.Option(help="fast or melnyk.")] = "fast",
     epochs: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
@@ -89,6 +101,12 @@ def train(
         from .training import train as run
         from .training.batches import check_every_class
 
+        if precision is not None:
+            if precision not in PRECISIONS:
+                raise ValueError(
+                    f"--precision must be one of {', '.join(PRECISIONS)}. Received: {precision}"
+                )
+            keras.config.set_dtype_policy(precision)
         keras.utils.set_random_seed(seed)
         classes = None if characters is None else parse_characters(characters)
         model = None
@@ -98,6 +116,7 @@ def train(
                 ("--variant", variant),
                 ("--width", width),
                 ("--input-size", input_size),
+                ("--dropout", dropout),
             ):
                 if value is not None:
                     raise ValueError(f"{option} is that of --start-from; leave one of them out")
@@ -123,6 +142,7 @@ def train(
                 num_classes=len(classes),
                 width=0.5 if width is None else width,
                 input_size=96 if input_size is None else input_size,
+                dropout=0.5 if dropout is None else dropout,
             )
         side = model.input_shape[1]
         if data == "synthetic":

@@ -1,4 +1,4 @@
-"""The two trainable poolings of Melnyk-Net.
+"""The two trainable poolings of Melnyk-Net, and a faster batch normalization.
 
 Global average pooling (GAP) gives every position of a feature map the same say. Melnyk et al.
 let the network learn what each position, or each map, is worth:
@@ -110,3 +110,44 @@ class GlobalWeightedOutputAveragePooling2D(_WeightedPooling2D):
     """
 
     weighted = slice(-1, None)
+
+
+@keras.saving.register_keras_serializable(package="hccr_lib")
+class FusedBatchNormalization(keras.layers.BatchNormalization):
+    """Batch normalization in one operation of TensorFlow's instead of a dozen, while it trains.
+
+    The same function with the same weights as `keras.layers.BatchNormalization`: Ioffe and
+    Szegedy, "Batch Normalization", 2015 (arXiv:1502.03167). Keras composes it of elementary
+    operations, each of which reads the whole feature map from memory; on a CPU that takes longer
+    than the convolutions. Other backends compile it into as few operations by themselves.
+
+    Input shape, output shape:
+        `(batch, h, w, c)`.
+    """
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.input_spec = keras.layers.InputSpec(ndim=4)
+
+    def call(self, inputs, training=None):
+        if keras.backend.backend() != "tensorflow" or not training or not self.trainable:
+            return super().call(inputs, training=training)
+        import tensorflow as tf
+
+        outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
+            x=inputs,
+            scale=tf.cast(self.gamma, "float32"),
+            offset=tf.cast(self.beta, "float32"),
+            mean=[],
+            variance=[],
+            epsilon=self.epsilon,
+            is_training=True,
+        )
+        # It returns the unbiased variance, n / (n - 1) times that of the batch, which Keras keeps.
+        n = tf.cast(tf.reduce_prod(tf.shape(inputs)[:-1]), "float32")
+        for moving, seen in (
+            (self.moving_mean, mean),
+            (self.moving_variance, variance * (n - 1) / n),
+        ):
+            moving.assign(moving * self.momentum + seen * (1 - self.momentum))
+        return outputs

@@ -15,6 +15,7 @@ import keras
 from keras import layers
 
 from hccr_lib.models.layers import (
+    FusedBatchNormalization,
     GlobalWeightedAveragePooling2D,
     GlobalWeightedOutputAveragePooling2D,
 )
@@ -37,6 +38,7 @@ def melnyk_net(
     include_top=True,
     weights=None,
     input_size=96,
+    dropout=0.5,
 ):
     """Builds model A, B or C.
 
@@ -53,6 +55,8 @@ def melnyk_net(
             variant C with the defaults.
         input_size: Height and width of the images, a multiple of 16. 96 is the paper; the
             kernel of GWAP has input_size / 16 rows and columns.
+        dropout: Share of the pooled features that is dropped while training, 0 to below 1. 0.5 is
+            the paper; a narrow network that never sees an image twice needs less.
 
     Returns:
         An uncompiled functional `keras.Model`. Input: `(batch, input_size, input_size, 1)`, ink
@@ -80,6 +84,8 @@ def melnyk_net(
             f"input_size must be a multiple of 16, at least 16: four poolings halve it. "
             f"Received: input_size={input_size!r}"
         )
+    if not 0 <= dropout < 1:
+        raise ValueError(f"dropout must be from 0 to below 1. Received: dropout={dropout!r}")
     # Features may be computed in half precision, the head that reads them never is.
     head_dtype = keras.config.dtype_policy().variable_dtype
     pooling_name, pooling = POOLINGS[variant]
@@ -92,7 +98,7 @@ def melnyk_net(
         for position, channels in enumerate(block, start=1):
             x = _conv_bn_relu(x, _scaled(channels, width), f"conv{number}_{position}")
     pooled = pooling(name=pooling_name, dtype=head_dtype)(x)
-    x = layers.Dropout(0.5, name="dropout", dtype=head_dtype)(pooled)
+    x = layers.Dropout(dropout, name="dropout", dtype=head_dtype)(pooled)
     probabilities = layers.Dense(
         num_classes,
         activation="softmax",
@@ -119,7 +125,7 @@ def _conv_bn_relu(x, channels, name):
         kernel_regularizer=keras.regularizers.L2(L2),
         name=name,
     )(x)
-    x = layers.BatchNormalization(name=f"{name}_bn")(x)
+    x = FusedBatchNormalization(name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
 
 
