@@ -46,6 +46,14 @@ def train(
     dropout: Annotated[
         float | None, typer.Option(help="Share of pooled features dropped. Default: 0.5.")
     ] = None,
+    pooling_starts_as: Annotated[
+        str | None,
+        typer.Option(
+            metavar="sum|mean",
+            help="How B and C pool before they have learnt to. Default: sum, as published; "
+            "mean for thousands of classes with recipe fast.",
+        ),
+    ] = None,
     precision: Annotated[
         str | None,
         typer.Option(
@@ -117,6 +125,7 @@ def train(
                 ("--width", width),
                 ("--input-size", input_size),
                 ("--dropout", dropout),
+                ("--pooling-starts-as", pooling_starts_as),
             ):
                 if value is not None:
                     raise ValueError(f"{option} is that of --start-from; leave one of them out")
@@ -143,6 +152,7 @@ def train(
                 width=0.5 if width is None else width,
                 input_size=96 if input_size is None else input_size,
                 dropout=0.5 if dropout is None else dropout,
+                pooling_starts_as="sum" if pooling_starts_as is None else pooling_starts_as,
             )
         side = model.input_shape[1]
         if data == "synthetic":

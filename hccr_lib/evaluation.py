@@ -13,9 +13,10 @@ from .datasets import Dataset, DatasetError, choose
 from .datasets.normalize import resize_images
 from .datasets.progress import progress
 from .models import melnyk_net  # also registers the layers that saved networks name
+from .models.melnyk_net import PRETRAINED
 
-WEIGHTS = Path(__file__).resolve().parents[1] / "data" / "weights"
-DEFAULT_MODEL = "synthetic"
+WEIGHTS = PRETRAINED / "synthetic"
+DEFAULT_MODEL = "melnyk_net_c"
 
 _CHUNK = 2048
 
@@ -26,7 +27,7 @@ class ModelError(ValueError):
 
 def shipped_models() -> list[str]:
     """The names of the trained networks that come with the course."""
-    return sorted(path.parent.name for path in WEIGHTS.glob("*/model.keras"))
+    return sorted(path.stem for path in WEIGHTS.glob("melnyk_net_*.json"))
 
 
 def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
@@ -41,7 +42,12 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
         ModelError: no such network, not one that Keras reads, or of unknown classes.
     """
     name = os.fspath(name_or_path)
-    path = WEIGHTS / name if name in shipped_models() else Path(name).expanduser()
+    if name in shipped_models():
+        try:
+            return melnyk_net(name[-1].upper(), weights="synthetic"), LEVEL1
+        except (ValueError, FileNotFoundError) as error:
+            raise ModelError(str(error)) from error
+    path = Path(name).expanduser()
     file = path / "model.keras" if path.is_dir() else path
     if not file.exists():
         if (path / "record.json").exists():

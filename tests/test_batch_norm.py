@@ -54,7 +54,7 @@ def test_a_step_of_training_moves_the_same_weights_by_the_same_amount(dtype, tol
         model = keras.Sequential(
             [
                 keras.Input((6, 6, 2)),
-                keras.layers.Conv2D(4, 3, dtype=dtype),
+                keras.layers.Conv2D(4, 3, use_bias=False, dtype=dtype),
                 kind(dtype=dtype),
                 keras.layers.ReLU(dtype=dtype),
                 keras.layers.GlobalAveragePooling2D(dtype="float32"),

@@ -38,7 +38,7 @@ def test_each_convolution_is_normalised_then_rectified():
     convolutions = [k for k, kind in enumerate(kinds) if kind == "Conv2D"]
     assert len(convolutions) == 14
     for k in convolutions:
-        assert kinds[k + 1 : k + 3] == ["BatchNormalization", "ReLU"]
+        assert kinds[k + 1 : k + 3] == ["FusedBatchNormalization", "ReLU"]
     assert kinds[-3:] == ["GlobalAveragePooling2D", "Dropout", "Dense"]
 
 

@@ -13,7 +13,7 @@ CODES = np.array([int.from_bytes(c.encode("gbk"), "big") for c in LEVEL1], np.ui
 SMALL = {"width": 0.125, "input_size": 16}
 KERAS2 = {
     "Conv2D": ("conv2d", {"kernel": "kernel"}),
-    "BatchNormalization": (
+    "FusedBatchNormalization": (
         "batch_normalization",
         {n: n for n in ("gamma", "beta", "moving_mean", "moving_variance")},
     ),

@@ -10,6 +10,7 @@ map (GWOAP), C weighs each position of each map (GWAP).
 """
 
 import math
+from pathlib import Path
 
 import keras
 from keras import layers
@@ -19,7 +20,15 @@ from hccr_lib.models.layers import (
     GlobalWeightedAveragePooling2D,
     GlobalWeightedOutputAveragePooling2D,
 )
-from hccr_lib.models.weights import load_weights
+from hccr_lib.models.weights import (
+    SETTINGS,
+    assign_arrays,
+    load_weights,
+    pretrained_arrays,
+    pretrained_record,
+)
+
+PRETRAINED = Path(__file__).resolve().parents[2] / "data" / "weights"
 
 BLOCKS = ((64, 64), (96, 64, 96), (128, 96, 128), (256, 192, 256), (448, 256, 448))
 POOLINGS = {
@@ -34,11 +43,12 @@ def melnyk_net(
     variant="C",
     *,
     num_classes=3755,
-    width=1.0,
+    width=None,
     include_top=True,
     weights=None,
-    input_size=96,
+    input_size=None,
     dropout=0.5,
+    pooling_starts_as="sum",
 ):
     """Builds model A, B or C.
 
@@ -46,17 +56,22 @@ def melnyk_net(
         variant: "A" (GAP), "B" (GWOAP) or "C" (GWAP).
         num_classes: Number of characters, 3,755 for GB2312 level 1.
         width: Multiplies the channels of every convolution; each is rounded to a multiple of 8,
-            at least 8. 1.0 is the paper.
+            at least 8. None: 1.0, the paper's, or that of the weights "synthetic".
         include_top: False leaves dropout and the dense layer out; the output is then the pooled
             features, `(batch, channels)`, 448 channels at width 1.
-        weights: None (random), or the path of a `.keras` or `.weights.h5` file that was saved
+        weights: None (random), "synthetic" (those that come with the course, trained on
+            synthetic handwriting; see `data/weights/README.md`), or the path of a `.keras` or `.weights.h5` file that was saved
             from the same variant, num_classes, width and input_size with its top. Also the
             authors' published `Melnyk-Net.hdf5`, with `label2tagcode.npy` beside it, for
             variant C with the defaults.
-        input_size: Height and width of the images, a multiple of 16. 96 is the paper; the
-            kernel of GWAP has input_size / 16 rows and columns.
+        input_size: Height and width of the images, a multiple of 16; the kernel of GWAP has
+            input_size / 16 rows and columns. None: 96, the paper's, or that of "synthetic".
         dropout: Share of the pooled features that is dropped while training, 0 to below 1. 0.5 is
             the paper; a narrow network that never sees an image twice needs less.
+        pooling_starts_as: "sum": the weights of GWOAP and GWAP start at one, as published.
+            "mean": at one over the number of positions, which is what GAP computes. Adam's steps
+            do not shrink with the features that they are multiplied by: with thousands of classes
+            one step on a sum throws the logits about, and nothing is learnt.
 
     Returns:
         An uncompiled functional `keras.Model`. Input: `(batch, input_size, input_size, 1)`, ink
@@ -75,6 +90,22 @@ def melnyk_net(
     if variant not in POOLINGS:
         choices = ", ".join(repr(name) for name in POOLINGS)
         raise ValueError(f"variant must be one of {choices}. Received: variant={variant!r}")
+    pretrained = None
+    if weights == "synthetic":
+        file = PRETRAINED / weights / f"melnyk_net_{variant.lower()}.npz"
+        record = pretrained_record(file)
+        width = record["width"] if width is None else width
+        input_size = record["input_size"] if input_size is None else input_size
+        received = dict(zip(SETTINGS, (variant, num_classes, width, input_size), strict=True))
+        for name, value in received.items():
+            if value != record[name]:
+                raise ValueError(
+                    f'The weights "synthetic" are of a network with {name}={record[name]!r}. '
+                    f"Received: {name}={value!r}"
+                )
+        pretrained = pretrained_arrays(file, record)
+    width = 1.0 if width is None else width
+    input_size = 96 if input_size is None else input_size
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1. Received: num_classes={num_classes!r}")
     if not 0 < width < math.inf:
@@ -83,6 +114,11 @@ def melnyk_net(
         raise ValueError(
             f"input_size must be a multiple of 16, at least 16: four poolings halve it. "
             f"Received: input_size={input_size!r}"
+        )
+    if pooling_starts_as not in ("sum", "mean"):
+        raise ValueError(
+            "pooling_starts_as must be 'sum' or 'mean'. "
+            f"Received: pooling_starts_as={pooling_starts_as!r}"
         )
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be from 0 to below 1. Received: dropout={dropout!r}")
@@ -97,7 +133,11 @@ def melnyk_net(
             x = layers.AveragePooling2D(3, strides=2, padding="same", name=f"pool{number - 1}")(x)
         for position, channels in enumerate(block, start=1):
             x = _conv_bn_relu(x, _scaled(channels, width), f"conv{number}_{position}")
-    pooled = pooling(name=pooling_name, dtype=head_dtype)(x)
+    start = {}
+    if pooling_starts_as == "mean" and variant != "A":
+        share = 1 / (x.shape[1] * x.shape[2])
+        start["kernel_initializer"] = keras.initializers.Constant(share)
+    pooled = pooling(name=pooling_name, dtype=head_dtype, **start)(x)
     x = layers.Dropout(dropout, name="dropout", dtype=head_dtype)(pooled)
     probabilities = layers.Dense(
         num_classes,
@@ -110,7 +150,9 @@ def melnyk_net(
         dtype=head_dtype,
     )(x)
     model = keras.Model(image, probabilities, name=f"melnyk_net_{variant.lower()}")
-    if weights is not None:
+    if pretrained is not None:
+        assign_arrays(model, pretrained)
+    elif weights is not None:
         load_weights(model, weights)
     return model if include_top else keras.Model(image, pooled, name=f"{model.name}_features")
 

@@ -1,4 +1,9 @@
-"""Weights from files: those that Keras 3 writes, and the authors' published ones of Model C.
+"""Weights from files: those that come with the course, Keras 3's, and the authors' published ones.
+
+The course's own are `data/weights/synthetic/melnyk_net_c.npz` and so on, made by `make weights`:
+one array for each weight, float16, batch normalization float32 because its variances exceed the
+range of float16. A JSON of the same name beside it says of which network they are, how it was
+trained, and the SHA-256 of the file.
 
 The published file, `Melnyk-Net.hdf5`, was saved by Keras 2.1.6; its address is in the README of
 github.com/pavlo-melnyk/offline-HCCR. Keras 3 can't rebuild its layers, but its arrays are those
@@ -7,16 +12,147 @@ are called W. Its classes come in an order of their own, which `label2tagcode.np
 repository, lists as GB tag codes.
 """
 
+import hashlib
+import io
+import json
 import warnings
 from pathlib import Path
 from zipfile import BadZipFile
 
 import h5py
+import keras
 import numpy as np
 
 from hccr_lib.characters import LEVEL1
+from hccr_lib.datasets.files import atomic_file
 
 LABELS = "label2tagcode.npy"
+# What a network is built from; weights fit another one only where all of it agrees.
+SETTINGS = ("variant", "num_classes", "width", "input_size")
+
+
+def save_pretrained(model, path, *, settings, record):
+    """Writes the weights of a network in the course's format, and what is known about them.
+
+    Args:
+        model: A network as `melnyk_net` builds it.
+        path: The `.npz` file; a `.json` of the same name goes beside it.
+        settings: Dict of `SETTINGS`, the arguments of `melnyk_net` for this model.
+        record: Dict that fits in JSON: how the weights were made.
+
+    Raises:
+        ValueError: A weight beyond the range of float16, or no number.
+    """
+    path = Path(path)
+    arrays = {}
+    for layer in model.layers:
+        statistics = isinstance(layer, keras.layers.BatchNormalization)
+        for weight in layer.weights:
+            value = keras.ops.convert_to_numpy(weight).astype("float32")
+            with np.errstate(over="ignore"):  # said below
+                kept = value if statistics else value.astype("float16")
+            if not np.isfinite(kept).all():
+                raise ValueError(
+                    f"{weight.name} of {layer.name} does not fit in {kept.dtype}; "
+                    f"its largest magnitude is {np.abs(value).max()}"
+                )
+            arrays[f"{layer.name}/{weight.name}"] = kept
+    content = io.BytesIO()
+    np.savez_compressed(content, **arrays)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with atomic_file(path) as file:
+        file.write(content.getvalue())
+    known = {
+        "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
+        **{name: settings[name] for name in SETTINGS},
+        "parameters": model.count_params(),
+        **record,
+    }
+    with atomic_file(path.with_suffix(".json")) as file:
+        file.write((json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def pretrained_record(path):
+    """What is known about weights of the course: the JSON beside the `.npz` file `path`.
+
+    Raises:
+        FileNotFoundError: There are none.
+        ValueError: A JSON of another kind.
+    """
+    path = Path(path).with_suffix(".json")
+    if not path.is_file():
+        raise FileNotFoundError(
+            f"{path}: these weights do not come with the course (yet); `make weights` makes them"
+        )
+    try:
+        record = json.loads(path.read_text(encoding="utf-8"))
+        _ = record["sha256"], *(record[name] for name in SETTINGS)
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{path}: does not describe weights ({type(error).__name__}: {error})"
+        ) from error
+    return record
+
+
+def pretrained_arrays(path, record):
+    """The arrays of an `.npz` file by "layer/weight".
+
+    Raises:
+        FileNotFoundError: No such file.
+        ValueError: Not the file that the record describes.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"{path}: is missing; its description is there")
+    content = path.read_bytes()
+    if hashlib.sha256(content).hexdigest() != record["sha256"]:
+        raise ValueError(
+            f"{path}: is damaged or not the file that {path.stem}.json describes (its SHA-256 "
+            f"differs); `git checkout` it, or make both anew with `make weights`"
+        )
+    with np.load(io.BytesIO(content)) as file:
+        return dict(file)
+
+
+def assign_arrays(model, arrays):
+    """Puts the arrays of a file of the course into a network of the same settings."""
+    for layer in model.layers:
+        for weight in layer.weights:
+            weight.assign(arrays[f"{layer.name}/{weight.name}"].astype("float32"))
+
+
+def enlarged(model, input_size):
+    """The same network for larger images, to go on training it: progressive resizing.
+
+    Every weight is kept. Only the kernel of GWAP has one weight for each position: it is
+    interpolated, and divided by the number of positions that one has become, so that the pooled
+    features of an evenly filled map stay what they were.
+
+    Args:
+        model: A Melnyk-Net, uncompiled or not.
+        input_size: Height and width of the new images, a multiple of 16.
+
+    Returns:
+        An uncompiled model of the same layers; `model` is left as it is.
+
+    Raises:
+        ValueError: A size that is smaller, or no multiple of 16.
+    """
+    old = model.input_shape[1]
+    if input_size < old or input_size % 16:
+        raise ValueError(
+            f"input_size must be a multiple of 16, at least that of the network, {old}. "
+            f"Received: input_size={input_size!r}"
+        )
+    image = keras.Input((input_size, input_size, 1), name="image")
+    larger = keras.models.clone_model(model, input_tensors=image)
+    for source, target in zip(model.weights, larger.weights, strict=True):
+        value = source.value
+        if source.shape != target.shape:
+            value = keras.ops.image.resize(value, target.shape[:2], data_format="channels_last")
+            value = value * (source.shape[0] * source.shape[1] / np.prod(target.shape[:2]))
+        target.assign(value)
+    return larger
 
 
 def load_weights(model, weights):
