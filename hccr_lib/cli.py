@@ -142,7 +142,7 @@ def info(as_json: AsJson = False):
 
         from . import __version__
         from .datasets.sources import NAMES, cache_dir, data_dir, find
-        from .evaluation import shipped_models
+        from .models.weights import pretrained_networks
 
         found = {
             f"{name}/{split}" if split else name: find(name, split)
@@ -161,7 +161,7 @@ def info(as_json: AsJson = False):
             "data_dir": None if data_dir() is None else str(data_dir()),
             "cache_dir": str(cache_dir()),
             "datasets": {name: path and str(path) for name, path in found.items()},
-            "networks": shipped_models(),
+            "networks": pretrained_networks(),
         }
     if as_json:
         typer.echo(json.dumps(facts, ensure_ascii=False))

@@ -13,9 +13,8 @@ from .datasets import Dataset, DatasetError, choose
 from .datasets.normalize import resize_images
 from .datasets.progress import progress
 from .models import melnyk_net  # also registers the layers that saved networks name
-from .models.melnyk_net import PRETRAINED
+from .models.weights import pretrained_networks
 
-WEIGHTS = PRETRAINED / "synthetic"
 DEFAULT_MODEL = "melnyk_net_c"
 
 _CHUNK = 2048
@@ -25,16 +24,11 @@ class ModelError(ValueError):
     """A network that cannot be found or used; the message names the file."""
 
 
-def shipped_models() -> list[str]:
-    """The names of the trained networks that come with the course."""
-    return sorted(path.stem for path in WEIGHTS.glob("melnyk_net_*.json"))
-
-
 def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
     """A trained network and its classes in label order.
 
     Args:
-        name_or_path: one of `shipped_models()`, the folder of a training run, a .keras file
+        name_or_path: one of `pretrained_networks()`, the folder of a training run, a .keras file
             beside the run's record.json, or the authors' published `Melnyk-Net.hdf5`. Without a
             record, a network of 3,755 classes is taken to tell GB2312 level 1 apart.
 
@@ -42,7 +36,7 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
         ModelError: no such network, not one that Keras reads, or of unknown classes.
     """
     name = os.fspath(name_or_path)
-    if name in shipped_models():
+    if name in pretrained_networks():
         try:
             return melnyk_net(name[-1].upper(), weights="synthetic"), LEVEL1
         except (ValueError, FileNotFoundError) as error:
@@ -52,7 +46,7 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
     if not file.exists():
         if (path / "record.json").exists():
             raise ModelError(f"{path}: this run is not finished; repeat its command to resume it")
-        names = ", ".join(shipped_models()) or "none"
+        names = ", ".join(pretrained_networks()) or "none"
         raise ModelError(
             f"{name}: no such run, .keras file or shipped network (shipped: {names}); "
             "train one with hccr train, or name one with --model"

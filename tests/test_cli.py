@@ -12,12 +12,12 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from hccr_lib import cli_train, evaluation, training
+from hccr_lib import cli_train, training
 from hccr_lib.characters import LEVEL1
 from hccr_lib.cli import app
 from hccr_lib.datasets import Sample, load, read_gnt, write_gnt
 from hccr_lib.datasets.normalize import resize_images
-from hccr_lib.models import melnyk_net
+from hccr_lib.models import melnyk_net, weights
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = "己已巳大太犬"
@@ -301,13 +301,20 @@ def test_info(monkeypatch, tmp_path):
     assert "not here yet" in succeeds("info")
 
 
-def test_a_shipped_network_is_found_by_name(network, tmp_path, monkeypatch):
-    monkeypatch.setattr(evaluation, "WEIGHTS", network.parent)
+def test_a_shipped_network_is_found_by_name(tmp_path, monkeypatch):
+    settings = {"variant": "C", "num_classes": 3755, "width": 0.125, "input_size": 16}
+    monkeypatch.setattr(weights, "PRETRAINED", tmp_path)
+    weights.save_pretrained(
+        melnyk_net(**settings),
+        tmp_path / "synthetic" / "melnyk_net_c.npz",
+        settings=settings,
+        record={},
+    )
     path = gnt(tmp_path / "a.gnt", CLASSES)
-    assert json.loads(succeeds("evaluate", path, "--model", "six", "--json"))["n"] == 6
-    monkeypatch.setattr(evaluation, "DEFAULT_MODEL", "six")
-    assert json.loads(succeeds("evaluate", path, "--json"))["model"] == "six"
-    assert json.loads(succeeds("info", "--json"))["networks"] == ["six"]
+    assert json.loads(succeeds("evaluate", path, "--json"))["model"] == "melnyk_net_c"
+    assert json.loads(succeeds("info", "--json"))["networks"] == ["melnyk_net_c"]
+    (tmp_path / "synthetic" / "melnyk_net_c.npz").write_bytes(b"damaged")
+    assert "melnyk_net_c.npz: is damaged or not the file" in fails("evaluate", path)
 
 
 @pytest.mark.parametrize(

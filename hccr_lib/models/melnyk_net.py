@@ -10,7 +10,6 @@ map (GWOAP), C weighs each position of each map (GWAP).
 """
 
 import math
-from pathlib import Path
 
 import keras
 from keras import layers
@@ -25,10 +24,9 @@ from hccr_lib.models.weights import (
     assign_arrays,
     load_weights,
     pretrained_arrays,
+    pretrained_file,
     pretrained_record,
 )
-
-PRETRAINED = Path(__file__).resolve().parents[2] / "data" / "weights"
 
 BLOCKS = ((64, 64), (96, 64, 96), (128, 96, 128), (256, 192, 256), (448, 256, 448))
 POOLINGS = {
@@ -59,11 +57,11 @@ def melnyk_net(
             at least 8. None: 1.0, the paper's, or that of the weights "synthetic".
         include_top: False leaves dropout and the dense layer out; the output is then the pooled
             features, `(batch, channels)`, 448 channels at width 1.
-        weights: None (random), "synthetic" (those that come with the course, trained on
-            synthetic handwriting; see `data/weights/README.md`), or the path of a `.keras` or `.weights.h5` file that was saved
-            from the same variant, num_classes, width and input_size with its top. Also the
-            authors' published `Melnyk-Net.hdf5`, with `label2tagcode.npy` beside it, for
-            variant C with the defaults.
+        weights: None (random); "synthetic", those that come with the course, trained on
+            synthetic handwriting (`data/weights/README.md`); or the path of a `.keras` or
+            `.weights.h5` file that was saved from the same variant, num_classes, width and
+            input_size with its top. Also the authors' published `Melnyk-Net.hdf5`, with
+            `label2tagcode.npy` beside it, for variant C with the defaults.
         input_size: Height and width of the images, a multiple of 16; the kernel of GWAP has
             input_size / 16 rows and columns. None: 96, the paper's, or that of "synthetic".
         dropout: Share of the pooled features that is dropped while training, 0 to below 1. 0.5 is
@@ -92,7 +90,7 @@ def melnyk_net(
         raise ValueError(f"variant must be one of {choices}. Received: variant={variant!r}")
     pretrained = None
     if weights == "synthetic":
-        file = PRETRAINED / weights / f"melnyk_net_{variant.lower()}.npz"
+        file = pretrained_file(f"melnyk_net_{variant.lower()}")
         record = pretrained_record(file)
         width = record["width"] if width is None else width
         input_size = record["input_size"] if input_size is None else input_size

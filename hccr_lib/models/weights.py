@@ -26,6 +26,7 @@ import numpy as np
 from hccr_lib.characters import LEVEL1
 from hccr_lib.datasets.files import atomic_file
 
+PRETRAINED = Path(__file__).resolve().parents[2] / "data" / "weights"
 LABELS = "label2tagcode.npy"
 # What a network is built from; weights fit another one only where all of it agrees.
 SETTINGS = ("variant", "num_classes", "width", "input_size")
@@ -70,6 +71,16 @@ def save_pretrained(model, path, *, settings, record):
     }
     with atomic_file(path.with_suffix(".json")) as file:
         file.write((json.dumps(known, indent=1, ensure_ascii=False) + "\n").encode())
+
+
+def pretrained_networks():
+    """The names of the networks whose weights come with the course, such as "melnyk_net_c"."""
+    return sorted(path.stem for path in (PRETRAINED / "synthetic").glob("*.json"))
+
+
+def pretrained_file(network):
+    """Where the weights of a network are, or will be; `network` as in `pretrained_networks`."""
+    return PRETRAINED / "synthetic" / f"{network}.npz"
 
 
 def pretrained_record(path):

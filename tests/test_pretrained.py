@@ -1,0 +1,139 @@
+"""The course's own weights: their file, its description, and networks that grow."""
+
+import json
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+from test_weights import random_net
+
+from hccr_lib.models import melnyk_net, weights
+
+SMALL = {"variant": "C", "num_classes": 3755, "width": 0.125, "input_size": 16}
+
+
+@pytest.fixture
+def home(tmp_path, monkeypatch):
+    monkeypatch.setattr(weights, "PRETRAINED", tmp_path)
+    return weights.pretrained_file("melnyk_net_c")
+
+
+def images(side, n=4):
+    return np.random.default_rng(5).integers(0, 256, (n, side, side, 1), np.uint8)
+
+
+def test_written_and_read_the_network_is_the_same_to_half_precision(home):
+    model = random_net()
+    weights.save_pretrained(model, home, settings=SMALL, record={"runs": []})
+    read = melnyk_net("C", weights="synthetic")  # width and input size come with the weights
+    for ours, theirs in zip(model.weights, read.weights, strict=True):
+        saved, back = ops.convert_to_numpy(ours), ops.convert_to_numpy(theirs)
+        exact = "_bn" in ours.path
+        np.testing.assert_allclose(back, saved, rtol=0 if exact else 2**-11, atol=2**-25)
+    expected, received = (m.predict(images(16), verbose=0) for m in (model, read))
+    np.testing.assert_allclose(received, expected, rtol=0.02)
+    assert json.loads(home.with_suffix(".json").read_text())["runs"] == []
+    assert weights.pretrained_networks() == ["melnyk_net_c"]
+
+
+def test_the_same_network_gives_the_same_file(home, tmp_path):
+    for path in (home, tmp_path / "again.npz"):
+        weights.save_pretrained(random_net(), path, settings=SMALL, record={})
+    assert home.read_bytes() == (tmp_path / "again.npz").read_bytes()
+
+
+@pytest.mark.parametrize("value", [1e5, np.nan])
+def test_what_half_precision_cannot_hold_is_refused(home, value):
+    model = random_net()
+    kernel = model.get_layer("characters").kernel
+    kernel.assign(np.full(kernel.shape, value))
+    with pytest.raises(ValueError, match="kernel of characters does not fit in float16"):
+        weights.save_pretrained(model, home, settings=SMALL, record={})
+    assert not home.exists()
+
+
+def test_variances_beyond_half_precision_are_kept(home):
+    model = random_net()
+    variance = model.get_layer("conv1_1_bn").moving_variance
+    variance.assign(np.full(variance.shape, 3e5))
+    weights.save_pretrained(model, home, settings=SMALL, record={})
+    read = melnyk_net("C", weights="synthetic").get_layer("conv1_1_bn").moving_variance
+    np.testing.assert_array_equal(ops.convert_to_numpy(read), np.float32(3e5))
+
+
+@pytest.mark.parametrize(
+    "received, named",
+    [
+        ({"num_classes": 40}, "num_classes=3755"),
+        ({"width": 1.0}, "width=0.125"),
+        ({"input_size": 96}, "input_size=16"),
+    ],
+)
+def test_weights_of_another_network(home, received, named):
+    weights.save_pretrained(random_net(), home, settings=SMALL, record={})
+    with pytest.raises(ValueError, match=f"with {named}"):
+        melnyk_net("C", weights="synthetic", **received)
+
+
+def test_absent_damaged_and_missing_files(home):
+    with pytest.raises(FileNotFoundError, match="make weights"):
+        melnyk_net("C", weights="synthetic")
+    weights.save_pretrained(random_net(), home, settings=SMALL, record={})
+    content = bytearray(home.read_bytes())
+    content[len(content) // 2] ^= 1
+    home.write_bytes(content)
+    with pytest.raises(ValueError, match=r"melnyk_net_c\.npz: is damaged"):
+        melnyk_net("C", weights="synthetic")
+    home.unlink()
+    with pytest.raises(FileNotFoundError, match=r"melnyk_net_c\.npz: is missing"):
+        melnyk_net("C", weights="synthetic")
+    home.with_suffix(".json").write_text("[]")
+    with pytest.raises(ValueError, match=r"melnyk_net_c\.json: does not describe weights"):
+        melnyk_net("C", weights="synthetic")
+
+
+def test_a_network_that_has_grown_has_the_same_weights_and_pools_an_even_map_alike():
+    small = random_net()
+    large = weights.enlarged(small, 48)
+    assert large.input_shape == (None, 48, 48, 1)
+    for old, new in zip(small.weights, large.weights, strict=True):
+        if "gwap" not in old.path:
+            np.testing.assert_array_equal(*map(ops.convert_to_numpy, (old, new)))
+    pooled = []
+    for model in (small, large):
+        layer = model.get_layer("gwap")
+        rows, columns, channels = layer.kernel.shape
+        assert rows == columns == model.input_shape[1] // 16
+        even = np.broadcast_to(np.arange(channels, dtype="float32"), (1, rows, columns, channels))
+        pooled.append(ops.convert_to_numpy(layer(even)))
+    np.testing.assert_allclose(*pooled, rtol=1e-5)
+
+
+def test_to_the_same_size_it_is_a_copy():
+    small = random_net()
+    copy = weights.enlarged(small, 16)
+    np.testing.assert_array_equal(*(m.predict(images(16), verbose=0) for m in (small, copy)))
+    before = ops.convert_to_numpy(small.weights[0]).copy()
+    copy.weights[0].assign(np.zeros(before.shape))
+    np.testing.assert_array_equal(ops.convert_to_numpy(small.weights[0]), before)
+
+
+@pytest.mark.parametrize("side", [8, 40])
+def test_a_network_cannot_shrink(side):
+    small = random_net(input_size=32)
+    with pytest.raises(ValueError, match=f"Received: input_size={side}"):
+        weights.enlarged(small, side)
+
+
+@pytest.mark.parametrize("variant", "BC")
+def test_poolings_that_start_as_a_mean_compute_gap(variant):
+    keras.utils.set_random_seed(0)
+    model = melnyk_net(variant, num_classes=3, width=0.1, input_size=48, pooling_starts_as="mean")
+    pooling = next(layer for layer in model.layers if layer.name.startswith("gw"))
+    maps = np.random.default_rng(6).normal(size=(2, *pooling.input.shape[1:])).astype("float32")
+    np.testing.assert_allclose(
+        ops.convert_to_numpy(pooling(maps)), maps.mean((1, 2)), rtol=1e-4, atol=1e-6
+    )
+    with pytest.raises(ValueError, match="Received: pooling_starts_as='average'"):
+        melnyk_net(pooling_starts_as="average")
