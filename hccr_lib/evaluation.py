@@ -1,6 +1,7 @@
 """Find a trained network, and measure it on a dataset."""
 
 import json
+import math
 import os
 import time
 from pathlib import Path
@@ -133,3 +134,62 @@ def evaluate(model: keras.Model, characters: str, dataset: Dataset, top: int = 5
         "classes": len(characters),
         "skipped": chosen.skipped,
     }
+
+
+def wilson_interval(hits: int, n: int, z: float = 1.96) -> tuple[float, float]:
+    """The interval of an accuracy, given `hits` of `n`: 95 % with the default `z`.
+
+    All accuracies p from which the share hits / n is at most z standard deviations away, with the
+    deviation that p itself has: sqrt(p (1 - p) / n). Wilson, "Probable inference, the law of
+    succession, and statistical inference", JASA 22 (1927).
+
+    Returns:
+        (low, high), 0 <= low <= hits / n <= high <= 1.
+
+    Raises:
+        ValueError: not 0 <= hits <= n with n at least 1.
+
+    >>> "{:.3f} to {:.3f}".format(*wilson_interval(480, 500))
+    '0.939 to 0.974'
+    """
+    if not 0 <= hits <= n or n < 1:
+        raise ValueError(f"hits must lie in 0..n and n be at least 1, received {hits} of {n}")
+    middle = (hits + z**2 / 2) / (n + z**2)
+    half = z / (n + z**2) * math.sqrt(hits * (n - hits) / n + z**2 / 4)
+    # At the ends of the scale the formula gives 0 and 1 but for a rounding error.
+    low = 0.0 if hits == 0 else middle - half
+    high = 1.0 if hits == n else middle + half
+    return low, high
+
+
+def mcnemar(only_first: int, only_second: int) -> float:
+    """How surprising the difference of two networks on the same images is: a p-value.
+
+    Images that both read rightly, or neither, say nothing about which is better. The others are
+    coins: if neither is better, each falls to one side with probability 1/2. The p-value is the
+    chance of a split at least as uneven as the one seen, to either side, computed exactly.
+    McNemar, "Note on the sampling error of the difference between correlated proportions or
+    percentages", Psychometrika 12 (1947), in its binomial form.
+
+    Args:
+        only_first: images that only the first network reads rightly.
+        only_second: images that only the second one reads rightly.
+
+    Returns:
+        The two-sided p-value, 0 to 1; 1 where the networks never differ.
+
+    Raises:
+        ValueError: a negative count.
+
+    >>> mcnemar(1, 9)
+    0.021484375
+    """
+    if min(only_first, only_second) < 0:
+        raise ValueError(f"counts cannot be negative, received {only_first} and {only_second}")
+    n = only_first + only_second
+    ways = total = 1  # of choosing none of n coins
+    for k in range(min(only_first, only_second)):
+        ways = ways * (n - k) // (k + 1)
+        total += ways
+    # Whole numbers of any size; the division of two of them is rounded only once.
+    return min(1.0, 2 * total / 2**n)
