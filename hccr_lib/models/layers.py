@@ -134,6 +134,14 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
             return super().call(inputs, training=training)
         import tensorflow as tf
 
+        if tf.distribute.get_strategy().num_replicas_in_sync > 1:
+            # Statistics of the whole batch, not of a device's part of it; on JAX it is so anyway.
+            self.synchronized = True
+            try:
+                return super().call(inputs, training=training)
+            finally:
+                self.synchronized = False  # it would be saved, and other backends refuse it
+
         outputs, mean, variance, *_ = tf.raw_ops.FusedBatchNormV3(
             x=inputs,
             scale=tf.cast(self.gamma, "float32"),

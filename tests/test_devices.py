@@ -1,0 +1,53 @@
+"""Training on two devices gives the losses of one. Two virtual CPU devices, in another process."""
+
+import json
+import os
+import subprocess
+import sys
+
+import keras
+import pytest
+
+# Dropout is left out: each device draws its own.
+SCRIPT = """
+import json, sys
+import keras, numpy as np
+folder, number = sys.argv[1], int(sys.argv[2])
+if keras.backend.backend() == "tensorflow":
+    import tensorflow as tf
+    cpu = tf.config.list_physical_devices("CPU")[0]
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+from hccr_lib.models import melnyk_net
+from hccr_lib.training import train
+from hccr_lib.training.devices import every_device
+
+rng = np.random.default_rng(0)
+# Images of unlike brightness in one batch: the statistics of half a batch are not those of all.
+labels = np.arange(64) % 4
+images = rng.integers(0, 60 * (1 + labels[:, None, None]), (64, 16, 16)).astype(np.uint8)
+with every_device([f"cpu:{k}" for k in range(number)]) as used:
+    keras.utils.set_random_seed(0)
+    model = melnyk_net("C", num_classes=4, width=0.125, input_size=16, dropout=0)
+    record = train(model, (images, labels), run_dir=folder, epochs=3, batch_size=16, verbose=0)
+print(json.dumps({"used": used, "losses": [e["loss"] for e in record["epochs"]]}))
+"""
+
+
+def trained_on(number, folder):
+    flags = "--xla_force_host_platform_device_count=2"
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT, folder / str(number), str(number)],
+        env={**os.environ, "XLA_FLAGS": flags},
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    return json.loads(done.stdout.splitlines()[-1])
+
+
+@pytest.mark.skipif(keras.backend.backend() == "torch", reason="one device on PyTorch")
+def test_two_devices_lose_what_one_loses(tmp_path):
+    one, two = trained_on(1, tmp_path), trained_on(2, tmp_path)
+    assert (one["used"], two["used"]) == (1, 2)
+    assert one["losses"][-1] < one["losses"][0] - 0.1  # it learns at all
+    assert two["losses"] == pytest.approx(one["losses"], rel=2e-3)
