@@ -74,6 +74,15 @@ bench: .venv/.ready  ## measure speed; writes data/results/bench
 forty: .venv/.ready  ## train on synthetic, then on real handwriting; writes data/results/forty.json
 	$(BIN)/python benchmarks/forty.py
 
+.PHONY: weights
+# The scale follows the machine unless SCALE says tiny, quick or full.
+weights: .venv/.ready  ## train the networks that ship, and write data/weights/synthetic
+	$(BIN)/python data/make_weights.py $(if $(SCALE),--scale $(SCALE)) $(if $(OUT),--out $(OUT))
+
+.PHONY: real
+real: .venv/.ready  ## read real handwriting with the networks that ship; writes data/results/real.json
+	$(BIN)/python benchmarks/real.py
+
 .PHONY: constraints
 constraints: .venv/.ready .venv-jax/.ready  ## record the installed versions in constraints.txt
 	{ echo "# The versions that the tests run with; written by: make constraints"; \

@@ -142,6 +142,7 @@ def info(as_json: AsJson = False):
 
         from . import __version__
         from .datasets.sources import NAMES, cache_dir, data_dir, find
+        from .models.backend import accelerators
         from .models.weights import pretrained_networks
 
         found = {
@@ -157,7 +158,7 @@ def info(as_json: AsJson = False):
             "numpy": np.__version__,
             "opencv": cv2.__version__,
             "backend": keras.backend.backend(),
-            "devices": keras.distribution.list_devices(),
+            "devices": accelerators() or ["cpu"],
             "data_dir": None if data_dir() is None else str(data_dir()),
             "cache_dir": str(cache_dir()),
             "datasets": {name: path and str(path) for name, path in found.items()},

@@ -158,10 +158,13 @@ def enlarged(model, input_size):
     image = keras.Input((input_size, input_size, 1), name="image")
     larger = keras.models.clone_model(model, input_tensors=image)
     for source, target in zip(model.weights, larger.weights, strict=True):
-        value = source.value
+        # By way of numpy: on JAX two variables would share one buffer, and training frees it.
+        value = keras.ops.convert_to_numpy(source)
         if source.shape != target.shape:
-            value = keras.ops.image.resize(value, target.shape[:2], data_format="channels_last")
-            value = value * (source.shape[0] * source.shape[1] / np.prod(target.shape[:2]))
+            share = source.shape[0] * source.shape[1] / (target.shape[0] * target.shape[1])
+            value = share * keras.ops.convert_to_numpy(
+                keras.ops.image.resize(value, target.shape[:2], data_format="channels_last")
+            )
         target.assign(value)
     return larger
 

@@ -4,6 +4,8 @@ from contextlib import contextmanager
 
 import keras
 
+from hccr_lib.models.backend import accelerators
+
 
 @contextmanager
 def every_device(devices=None):
@@ -15,7 +17,7 @@ def every_device(devices=None):
     is only one device, nothing is changed.
 
     Args:
-        devices: Names as `keras.distribution.list_devices` gives them. None: all accelerators.
+        devices: Names as `hccr_lib.models.backend.accelerators` gives them. None: all of those.
 
     Yields:
         The number of devices that share the work.
@@ -26,7 +28,7 @@ def every_device(devices=None):
     ...     model = keras.Sequential([keras.layers.Dense(1)])
     """
     if devices is None:
-        devices = [n for n in keras.distribution.list_devices() if not n.startswith("cpu")]
+        devices = accelerators()
     backend = keras.backend.backend()
     if len(devices) < 2 or backend not in ("jax", "tensorflow"):
         yield 1

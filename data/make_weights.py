@@ -1,0 +1,119 @@
+"""Make `data/weights/synthetic/`: networks that read 3,755 characters, taught by made handwriting.
+
+    make weights                               on a GPU all three at full size, else a small C
+    make weights SCALE=full                    one scale whatever the machine
+    python data/make_weights.py --scale tiny --out weights-tiny    minutes; to try the program
+
+Every step is a command that you can type; a step that was interrupted goes on where it stopped.
+`HCCR_SCALE` chooses the scale where `--scale` does not.
+
+=====  =======================================================  ==============================
+tiny   C, width 1/8, 16x16 then 32x32, 2,048 images             under a minute; reads nothing
+quick  C, width 1/2, 48x48 then 96x96, 2.9 million images       two hours on two cores with AMX
+full   A, B and C as published, 96x96, 6.8 million images each  a large GPU with 16 CPU cores
+=====  =======================================================  ==============================
+"""
+
+import argparse
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT))
+
+from hccr_lib.models import melnyk_net  # noqa: E402  (needs the path above)
+from hccr_lib.models.backend import accelerators  # noqa: E402
+from hccr_lib.models.weights import PRETRAINED, save_pretrained  # noqa: E402
+
+_NEW = "--characters level1 --pooling-starts-as mean"
+_FULL = (
+    f"{_NEW} --width 1 --augment --precision mixed_bfloat16 --batch-size 1024"
+    " --learning-rate 0.002 --images-per-epoch 375500 --epochs 18"
+)
+# For each scale and network: what melnyk_net builds it from, and its trainings, the last of which
+# gives the weights. A training's name is that of its folder.
+SCALES = {
+    "tiny": {
+        "C": (
+            {"width": 0.125, "input_size": 32},
+            {
+                "c-16": f"{_NEW} --width 0.125 --input-size 16 --images-per-epoch 512 --epochs 2",
+                "c-32": "--start-from {c-16} --input-size 32 --images-per-epoch 512 --epochs 2",
+            },
+        )
+    },
+    "quick": {
+        "C": (
+            {"width": 0.5, "input_size": 96},
+            {
+                "c-48": f"{_NEW} --width 0.5 --input-size 48 --dropout 0.2 --augment"
+                " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.001"
+                " --images-per-epoch 37550 --epochs 60",
+                "c-96": "--start-from {c-48} --input-size 96 --augment"
+                " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.0005"
+                " --images-per-epoch 37550 --epochs 16",
+            },
+        )
+    },
+    "full": {
+        variant: (
+            {"width": 1.0, "input_size": 96},
+            {variant.lower(): f"{_FULL} --variant {variant}"},
+        )
+        for variant in "CBA"
+    },
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--scale", choices=SCALES, default=os.environ.get("HCCR_SCALE"))
+    parser.add_argument("--variants", default="ABC", help="which of the scale's; default: all")
+    parser.add_argument("--runs", type=Path, default=Path("runs"), help="where trainings are kept")
+    parser.add_argument("--out", type=Path, default=PRETRAINED / "synthetic")
+    arguments = parser.parse_args()
+    scale = arguments.scale or usual_scale()
+    if scale not in SCALES:
+        parser.error(f"HCCR_SCALE must be one of {', '.join(SCALES)}, received {scale!r}")
+    for variant, (settings, trainings) in SCALES[scale].items():
+        if variant in arguments.variants:
+            make(variant, settings, trainings, arguments.runs / f"weights-{scale}", arguments.out)
+
+
+def usual_scale() -> str:
+    return "full" if accelerators() else "quick"
+
+
+def make(variant: str, settings: dict, trainings: dict, runs: Path, out: Path) -> None:
+    """Trains one network, and writes its weights once all of its trainings are finished."""
+    folders = {name: runs / name for name in trainings}
+    for name, options in trainings.items():
+        command = ["train", str(folders[name]), *options.format_map(folders).split()]
+        print(f"hccr {' '.join(command)}", flush=True)
+        subprocess.run([sys.executable, "-m", "hccr_lib", *command], check=True)
+
+    from hccr_lib.evaluation import load_model
+    from hccr_lib.training.record import read_record
+
+    # Built anew, it computes in float32 whatever it was trained in.
+    network = melnyk_net(variant, **settings)
+    network.set_weights(load_model(folders[name])[0].get_weights())
+    records = [read_record(folder) for folder in folders.values()]
+    for record in records:
+        del record["characters"]  # level 1, as the settings say
+    file = out / f"melnyk_net_{variant.lower()}.npz"
+    save_pretrained(
+        network,
+        file,
+        settings={"variant": variant, "num_classes": 3755, **settings},
+        record={"runs": records},
+    )
+    print(file)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,54 @@
+"""`make weights` from end to end on a tiny size, killed on the way once."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from hccr_lib.evaluation import load_model
+from hccr_lib.models import melnyk_net, weights
+
+PROGRAM = Path(__file__).parents[1] / "data" / "make_weights.py"
+
+
+def test_tiny_weights_are_trained_written_and_loaded(tmp_path, monkeypatch):
+    command = [sys.executable, PROGRAM, "--scale", "tiny"]
+    command += ["--runs", tmp_path / "runs", "--out", tmp_path / "synthetic"]
+    runs = tmp_path / "runs" / "weights-tiny"
+
+    started = subprocess.Popen(command, stdout=subprocess.DEVNULL, start_new_session=True)
+    while not (runs / "c-16" / "record.json").exists():
+        assert started.poll() is None
+        time.sleep(0.05)
+    os.killpg(started.pid, signal.SIGKILL)
+    started.wait()
+    assert not (tmp_path / "synthetic").exists()
+
+    subprocess.run(command, check=True, stdout=subprocess.DEVNULL)
+    monkeypatch.setattr(weights, "PRETRAINED", tmp_path)
+    record = json.loads((tmp_path / "synthetic" / "melnyk_net_c.json").read_text())
+    assert [run["settings"]["data"]["shape"] for run in record["runs"]] == [[16, 16], [32, 32]]
+    for run in record["runs"]:
+        assert run["finished"]
+        assert run["backend"] == keras.backend.backend()
+        assert run["images_per_second"] > 0
+
+    shipped = melnyk_net("C", weights="synthetic")
+    trained, characters = load_model(runs / "c-32")
+    assert len(characters) == 3755
+    images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 1), np.uint8)
+    expected, received = (m.predict(images, verbose=0) for m in (trained, shipped))
+    np.testing.assert_allclose(received, expected, rtol=0.02)
+    # The second training began where the first one ended, and went on from there.
+    first, _ = load_model(runs / "c-16")
+    grown = weights.enlarged(first, 32)
+    moved = [
+        np.abs(a - b).max() for a, b in zip(grown.get_weights(), trained.get_weights(), strict=True)
+    ]
+    assert 0 < max(moved) < 0.5
