@@ -77,7 +77,7 @@ def parse_characters(given: str) -> str:
 def chosen(dataset, classes: str):
     from .datasets import DatasetError, choose
 
-    chosen = choose(dataset, classes)
+    chosen = choose(dataset, classes, copy=False)
     if len(chosen) == 0:
         raise DatasetError(f"{dataset.name}: no sample of the {len(classes)} classes")
     return chosen

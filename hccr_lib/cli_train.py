@@ -1,6 +1,5 @@
 """`hccr train`."""
 
-import os
 from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
@@ -83,6 +82,14 @@ def train(
     validation: Annotated[
         str | None, typer.Option(metavar="DATASET", help="Measured after every epoch.")
     ] = None,
+    hold_out: Annotated[
+        float | None,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the real images of each class, at least one, that is not learned but "
+            "measured after every epoch: to choose settings by. Then train without it, on all.",
+        ),
+    ] = None,
     skip_faulty: SkipFaulty = False,
     allow_missing_classes: Annotated[
         bool, typer.Option("--allow-missing-classes", help="Train though some have no image.")
@@ -93,7 +100,11 @@ def train(
 
     - `hccr train runs/forty --characters hwdb-sample --width 0.5 --epochs 12`
     - `hccr train runs/real --data hwdb-sample --augment --start-from runs/forty --epochs 20`
-    - `hccr train runs/paper --data casia-hwdb --variant C --width 1 --recipe melnyk`
+    - `hccr train runs/trial --data casia-hwdb --width 1 --recipe melnyk --hold-out 0.1`
+    - `hccr train runs/paper --data casia-hwdb --width 1 --recipe melnyk`
+
+    The last two are the paper's way: settings are chosen by a tenth of the training images that is
+    held out; the final network learns that tenth too (the same run, without --hold-out).
     """
     with bad_input_is_one_line():
         import_backend()
@@ -103,11 +114,12 @@ def train(
         from .datasets import load
         from .datasets.augment import augment as augmented
         from .datasets.normalize import resize_images
+        from .datasets.rows import Rows
         from .datasets.synthesis import SYNTHESIS_VERSION
         from .evaluation import load_model
         from .models import melnyk_net
+        from .training import batches
         from .training import train as run
-        from .training.batches import check_every_class
 
         if precision is not None:
             if precision not in PRECISIONS:
@@ -130,21 +142,43 @@ def train(
                 if value is not None:
                     raise ValueError(f"{option} is that of --start-from; leave one of them out")
             model, classes = load_model(start_from)
+        checked = None
+        if validation is not None and hold_out is not None:
+            raise ValueError("--hold-out and --validation: leave one of them out")
         if data == "synthetic":
-            if split is not None:
-                raise ValueError("--split: synthetic data has none")
-            if with_synthetic:
-                raise ValueError("--with-synthetic is for real images; name them with --data")
+            for option, value, instead in (
+                ("--split", split, "synthetic data has none"),
+                ("--with-synthetic", with_synthetic or None, "name real images with --data"),
+                ("--hold-out", hold_out, "is for real images; synthetic ones need --validation"),
+            ):
+                if value is not None:
+                    raise ValueError(f"{option}: {instead}")
             classes = parse_characters("level1") if classes is None else classes
-            images_per_epoch = 16_000 if images_per_epoch is None else images_per_epoch
+            written_each_epoch = 16_000 if images_per_epoch is None else images_per_epoch
+            names = []
         else:
             if images_per_epoch is not None:
                 raise ValueError("--images-per-epoch is for synthetic data, not for --data")
             dataset = load(data, split=usual_split(data, split, "train"), skip_faulty=skip_faulty)
             classes = dataset.present if classes is None else classes
             dataset = chosen(dataset, classes)
-            if not (with_synthetic or allow_missing_classes):
-                check_every_class(dataset.labels, len(classes), classes, dataset.name)
+            images, labels = dataset.images, dataset.labels
+            written_each_epoch = with_synthetic
+            names = [dataset.name]
+            if hold_out is not None:
+                kept, held = batches.hold_out(labels, hold_out, seed=seed, characters=classes)
+                checked = Rows([images], held), labels[held]
+                images, labels = Rows([images], kept), labels[kept]
+                names = [f"{dataset.name} but for {hold_out:g}"]
+        if written_each_epoch:
+            names.append(f"synthetic, version {SYNTHESIS_VERSION}")
+        description = " and ".join(names) + (", augmented" if augment else "")
+        if validation is not None:
+            known = load(
+                validation, split=usual_split(validation, None, "test"), skip_faulty=skip_faulty
+            )
+            known = chosen(known, classes)
+            checked = known.images, known.labels
         if model is None:
             model = melnyk_net(
                 "C" if variant is None else variant,
@@ -155,40 +189,23 @@ def train(
                 pooling_starts_as="sum" if pooling_starts_as is None else pooling_starts_as,
             )
         side = model.input_shape[1]
-        if data == "synthetic":
-            description = f"synthetic, version {SYNTHESIS_VERSION}"
 
-            def examples(epoch):
-                images, labels = written(epoch)
-                if augment:
-                    images = augmented(images, seed=seed, epoch=epoch)
-                return resize_images(images, side), labels
-        elif augment or with_synthetic:
-            description = dataset.name
-            if with_synthetic:
-                description += f" and synthetic, version {SYNTHESIS_VERSION}"
+        def as_read(images, rng):
+            """As the network reads them; augmented before, where chance is allowed."""
+            if augment and rng is not None:
+                images = augmented(images, rng)
+            return resize_images(images, side)
 
-            def examples(epoch):
-                images, labels = dataset.images, dataset.labels
-                if with_synthetic:
-                    made, known = written(epoch)
-                    images, labels = np.concatenate((images, made)), np.append(labels, known)
-                if augment:
-                    images = augmented(images, seed=seed, epoch=epoch)
-                return resize_images(images, side), labels
-        else:
-            description = dataset.name
-            examples = (resize_images(dataset.images, side), dataset.labels)
-        if augment:
-            description += ", augmented"
-        checked = None
-        if validation is not None:
-            test = usual_split(validation, None, "test")
-            known = load(validation, split=test, skip_faulty=skip_faulty)
-            known = chosen(known, classes)
-            checked = (resize_images(known.images, side), known.labels)
-        written_each_epoch = images_per_epoch if data == "synthetic" else with_synthetic
         with _handwriting(classes, written_each_epoch, seed) as written:
+
+            def beside_real(epoch):
+                made, known = written(epoch)
+                return Rows([images, made]), np.append(labels, known)
+
+            if data == "synthetic":
+                examples = written
+            else:
+                examples = beside_real if with_synthetic else (images, labels)
             record = run(
                 model,
                 examples,
@@ -198,6 +215,7 @@ def train(
                 batch_size=batch_size,
                 learning_rate=learning_rate,
                 validation=checked,
+                transform=as_read,
                 seed=seed,
                 characters=classes,
                 description=description,
@@ -215,8 +233,9 @@ def train(
 def _handwriting(characters, n, seed):
     """New images as a function of the epoch; other processes write them where they are many."""
     from .datasets.stream import fresh, fresh_epochs
+    from .datasets.workers import cores
 
     if n < _WORTH_PROCESSES:
         return nullcontext(lambda epoch: fresh(characters, n, seed=seed, epoch=epoch))
     # One core is for what feeds the network.
-    return fresh_epochs(characters, n, seed=seed, processes=max(1, (os.cpu_count() or 1) - 1))
+    return fresh_epochs(characters, n, seed=seed, processes=max(1, cores() - 1))

@@ -12,12 +12,13 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from hccr_lib import cli_train, training
+from hccr_lib import cli_train
 from hccr_lib.characters import LEVEL1
 from hccr_lib.cli import app
 from hccr_lib.datasets import Sample, load, read_gnt, write_gnt
 from hccr_lib.datasets.normalize import resize_images
 from hccr_lib.models import melnyk_net, weights
+from hccr_lib.training.batches import Batches
 
 ROOT = Path(__file__).resolve().parents[1]
 CLASSES = "己已巳大太犬"
@@ -185,59 +186,70 @@ def test_train_on_fresh_handwriting_evaluate_and_go_on_with_real_samples(tmp_pat
     assert "leave one of them out" in fails(*command, "--width", 0.5)
 
 
-def images_of_epochs(monkeypatch):
-    """What `hccr train` trains on, epoch after epoch: a list that fills up."""
-    seen = []
-    whole = training.train
+@pytest.fixture
+def shown(monkeypatch):
+    """What networks are trained on: a function of the epoch that gives images and labels."""
+    made, whole = {}, Batches.__getitem__
 
-    def watched(model, data, **options):
-        def examples(epoch):
-            seen.append(data(epoch))
-            return seen[-1]
+    def watched(self, index):
+        batch = whole(self, index)
+        if self.seed is not None:
+            made[self.seed[1], index] = batch
+        return batch
 
-        return whole(model, examples if callable(data) else data, **options)
+    def of_epoch(epoch):
+        batches = [made[key] for key in sorted(made) if key[0] == epoch]
+        images, labels = (np.concatenate(parts) for parts in zip(*batches, strict=True))
+        return images[..., 0], labels
 
-    monkeypatch.setattr(training, "train", watched)
-    return seen
+    monkeypatch.setattr(Batches, "__getitem__", watched)
+    return of_epoch
 
 
-def test_train_on_real_samples_that_change_beside_synthetic_ones(tmp_path, monkeypatch):
-    seen = images_of_epochs(monkeypatch)
+def among(images, others):
+    """Which images are among others, pixel for pixel."""
+    others = {other.tobytes() for other in others}
+    return np.array([image.tobytes() in others for image in images])
+
+
+def test_train_on_real_samples_that_change_beside_synthetic_ones(tmp_path, shown):
     samples = gnt(tmp_path / "a.gnt", CLASSES * 3)
     command = ("train", tmp_path / "run", "--data", samples, "--characters", CLASSES)
-    more = ("--augment", "--with-synthetic", 12, *SMALL[:-2], "--epochs", 2)
+    more = ("--augment", "--with-synthetic", 12, *SMALL, "--epochs", 2, "--batch-size", 15)
     succeeds(*command, *more)
     record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
     assert record["settings"]["data"]["images"] == 30
     assert " and synthetic, version " in record["settings"]["description"]
     plain = resize_images(load(samples, characters=CLASSES).images, 16)
-    (first, labels), (second, others) = seen
+    (first, labels), (second, others) = shown(0), shown(1)
     assert first.shape == second.shape == (30, 16, 16)
     for epoch in (labels, others):
-        assert epoch[:18].tolist() == list(range(6)) * 3
-        assert np.bincount(epoch[18:]).tolist() == [2] * 6
-    assert all((a != b).any() for a, b in zip(first, second, strict=True))
-    assert all((a != b).any() for a, b in zip(first, plain, strict=False))
+        assert np.bincount(epoch).tolist() == [5] * 6
+    assert not among(first, second).any()
+    assert not among(plain, [*first, *second]).any()
 
 
-def test_synthetic_images_can_be_augmented_too(tmp_path, monkeypatch):
-    seen = images_of_epochs(monkeypatch)
+def test_synthetic_images_can_be_augmented_too(tmp_path, shown):
+    seen = []
     for name, option in (("plain", ()), ("augmented", ("--augment",))):
         options = ("--characters", CLASSES, "--images-per-epoch", 12, *SMALL, *option)
         succeeds("train", tmp_path / name, *options)
+        seen.append(shown(0))
         record = json.loads((tmp_path / name / "record.json").read_text(encoding="utf-8"))
         assert record["settings"]["description"].endswith(", augmented") is bool(option)
     (plain, labels), (changed, others) = seen
     np.testing.assert_array_equal(labels, others)
-    assert plain.shape == changed.shape and (plain != changed).any()
+    assert plain.shape == changed.shape == (12, 16, 16)
+    assert not among(plain, changed).any()
 
 
-def test_worker_processes_change_nothing(tmp_path, monkeypatch):
-    seen = images_of_epochs(monkeypatch)
+def test_worker_processes_change_nothing(tmp_path, monkeypatch, shown):
+    seen = []
     for name, least in (("here", 10**6), ("elsewhere", 1)):
         monkeypatch.setattr(cli_train, "_WORTH_PROCESSES", least)
         options = ("--characters", CLASSES, "--images-per-epoch", 12, *SMALL)
         succeeds("train", tmp_path / name, *options)
+        seen.append(shown(0))
     (here, labels), (elsewhere, others) = seen
     np.testing.assert_array_equal(here, elsewhere)
     np.testing.assert_array_equal(labels, others)
@@ -246,17 +258,35 @@ def test_worker_processes_change_nothing(tmp_path, monkeypatch):
 @pytest.mark.parametrize(
     "option, images", [(("--augment",), 18), (("--with-synthetic", 6), 24), ((), 18)]
 )
-def test_each_of_the_two_alone(option, images, tmp_path, monkeypatch):
-    seen = images_of_epochs(monkeypatch)
+def test_each_of_the_two_alone(option, images, tmp_path, shown):
     samples = gnt(tmp_path / "a.gnt", CLASSES * 3)
     command = ("train", tmp_path / "run", "--data", samples, "--characters", CLASSES)
-    succeeds(*command, *SMALL, *option)
+    succeeds(*command, *SMALL, *option, "--batch-size", images)
     record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
     assert record["settings"]["data"]["images"] == images
-    assert record["settings"]["data"]["fresh_every_epoch"] is bool(option)
-    if "--with-synthetic" in option:
-        plain = resize_images(load(samples, characters=CLASSES).images, 16)
-        np.testing.assert_array_equal(seen[0][0][:18], plain)
+    assert record["settings"]["data"]["fresh_every_epoch"] is ("--with-synthetic" in option)
+    plain = resize_images(load(samples, characters=CLASSES).images, 16)
+    assert among(plain, shown(0)[0]).all() != ("--augment" in option)
+
+
+def test_a_share_that_is_held_out_is_measured_and_not_learned(tmp_path, shown):
+    samples = gnt(tmp_path / "a.gnt", CLASSES * 3 + "丁" * 3)
+    command = ("train", tmp_path / "run", "--data", samples, "--characters", CLASSES, *SMALL)
+    succeeds(*command, "--hold-out", 0.4, "--with-synthetic", 4)
+    record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
+    assert record["settings"]["data"]["images"] == 2 * 6 + 4
+    assert "a.gnt but for 0.4 and synthetic" in record["settings"]["description"]
+    assert "val_accuracy" in record["epochs"][0]
+    plain = resize_images(load(samples, characters=CLASSES).images, 16)
+    assert among(plain, shown(0)[0]).sum() == 12
+    assert "hccr: " in fails(*command)  # another run: all of it
+    for option, message in (
+        (("--hold-out", 0.0), "between 0 and 1. Received: 0.0"),
+        (("--hold-out", 0.1, "--validation", samples), "leave one of them out"),
+        (("--hold-out", 0.1, "--data", "synthetic"), "is for real images"),
+        (("--hold-out", 0.1, "--data", gnt(tmp_path / "b.gnt", CLASSES + "大")), "己 已 巳"),
+    ):
+        assert message in fails(*command, *option)
 
 
 def test_classes_without_an_image_are_named_also_where_images_change(tmp_path):

@@ -6,8 +6,8 @@ import numpy as np
 _KNOTS = 5  # of the bend along each side
 
 
-def augment(images: np.ndarray, *, seed: int = 0, epoch: int = 0) -> np.ndarray:
-    """Slants, turns, stretches, shifts and bends each image; another `epoch`, other changes.
+def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Slants, turns, stretches, shifts and bends each image, as `rng` has it.
 
     Width and height change by up to a fifth either way and together by up to as much again, which
     covers crops with and without a margin. The bend moves every place by a few hundredths of the
@@ -21,7 +21,6 @@ def augment(images: np.ndarray, *, seed: int = 0, epoch: int = 0) -> np.ndarray:
         uint8 (n, side, side).
     """
     n, side = len(images), images.shape[1]
-    rng = np.random.default_rng((seed, epoch))
     scale = np.exp(rng.uniform(-0.15, 0.25, (n, 1)) + rng.uniform(-0.12, 0.12, (n, 2)))
     slant = rng.normal(0, 0.12, n)
     turn = rng.normal(0, 0.06, n)

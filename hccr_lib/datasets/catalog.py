@@ -21,6 +21,7 @@ import numpy as np
 
 from ..characters import LEVEL1, label_of
 from .prepare import DatasetError, prepared
+from .rows import Rows
 from .sources import NAMES, cache_dir, named_folder
 
 NOT_ASKED_FOR = "not among the characters asked for"
@@ -32,7 +33,8 @@ class Dataset:
 
     Attributes:
         name: where they are from.
-        images: uint8 (N, 96, 96), ink bright on 0; usually a read-only map of a file.
+        images: uint8 (N, 96, 96), ink bright on 0; usually a read-only map of a file, and `Rows`
+            where `choose` was asked not to copy.
         labels: int32 (N,), indices into `characters`.
         writers: int32 (N,), a number for each writer (0 for all where it is not known).
         skipped: how many samples were left out, by reason.
@@ -40,7 +42,7 @@ class Dataset:
     """
 
     name: str
-    images: np.ndarray
+    images: np.ndarray | Rows
     labels: np.ndarray
     writers: np.ndarray
     skipped: dict[str, int]
@@ -163,8 +165,12 @@ def check_characters(characters: str) -> str:
     return characters
 
 
-def choose(dataset: Dataset, characters: str) -> Dataset:
-    """The samples of `characters` only, labelled by their order in `characters`."""
+def choose(dataset: Dataset, characters: str, *, copy: bool = True) -> Dataset:
+    """The samples of `characters` only, labelled by their order in `characters`.
+
+    Where these are not all samples, their images are copied into memory, or without `copy` become
+    `Rows` of those that there are.
+    """
     check_characters(characters)
     table = np.full(len(dataset.characters), -1, np.int32)
     for label, character in enumerate(characters):
@@ -178,7 +184,7 @@ def choose(dataset: Dataset, characters: str) -> Dataset:
         return relabelled  # the images stay mapped
     skipped = Counter(dataset.skipped)
     skipped[NOT_ASKED_FOR] += int((~chosen).sum())
-    return replace(_where(relabelled, chosen), skipped=dict(skipped))
+    return replace(_where(relabelled, chosen, copy=copy), skipped=dict(skipped))
 
 
 def split_by_writer(dataset: Dataset, fraction: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -201,10 +207,11 @@ def split_by_writer(dataset: Dataset, fraction: float, seed: int) -> tuple[Datas
     return _where(dataset, ~held), _where(dataset, held)
 
 
-def _where(dataset: Dataset, mask: np.ndarray) -> Dataset:
+def _where(dataset: Dataset, mask: np.ndarray, *, copy: bool = True) -> Dataset:
+    images = dataset.images
     return replace(
         dataset,
-        images=dataset.images[mask],
+        images=images[mask] if copy else Rows([images], np.flatnonzero(mask)),
         labels=dataset.labels[mask],
         writers=dataset.writers[mask],
     )

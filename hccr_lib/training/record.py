@@ -17,6 +17,7 @@ from shutil import disk_usage
 import keras
 
 from hccr_lib.datasets.files import atomic_file
+from hccr_lib.datasets.workers import cores
 
 # Room to be left on the disk beside the weights: for the names in their file, and the record.
 _SPARE = 4 << 20
@@ -103,9 +104,7 @@ def _device():
         "accelerators": [name for name in devices if not name.startswith("cpu")],
         "accelerator": _accelerator_model(),
         "cpu": _cpu_model(),
-        "cores": len(os.sched_getaffinity(0))
-        if hasattr(os, "sched_getaffinity")
-        else os.cpu_count(),
+        "cores": cores(),
     }
 
 

@@ -3,8 +3,9 @@
 The folder holds `record.json` (what was done), `log.csv` (its epochs), `model.keras` (when
 finished) and, until then, `backup/` with the weights and optimizer of the last whole epoch.
 
-Nothing random is carried from epoch to epoch: batch order and dropout follow from seed and epoch.
-So the weights after a resumed epoch are those of a run that was never interrupted.
+Nothing random is carried from epoch to epoch: batch order, what is done to batches, and dropout
+follow from seed and epoch. So the weights after a resumed epoch are those of a run that was never
+interrupted.
 """
 
 import json
@@ -21,12 +22,18 @@ from statistics import median
 import keras
 import numpy as np
 
-from hccr_lib.datasets.files import remove_parts
 from hccr_lib.models.backend import fastest_jit
 from hccr_lib.models.cost import count_macs
-from hccr_lib.training.batches import Batches, check_every_class, check_examples, with_channels
+from hccr_lib.training.batches import (
+    Batches,
+    check_every_class,
+    check_examples,
+    shuffled_blocks,
+    worker_threads,
+)
+from hccr_lib.training.folder import alone, backup, check_same, commit, finish
 from hccr_lib.training.recipes import recipe as find_recipe
-from hccr_lib.training.record import check_room, environment, read_record, write_record
+from hccr_lib.training.record import environment, read_record
 
 
 def train(
@@ -39,6 +46,8 @@ def train(
     batch_size=None,
     learning_rate=None,
     validation=None,
+    transform=None,
+    workers=None,
     seed=0,
     characters=None,
     description=None,
@@ -53,12 +62,20 @@ def train(
             from the weights that it has (unless the run resumes).
         data: `(images, labels)`, or a function `epoch -> (images, labels)` for examples that are
             made anew for every epoch; it is called in a thread while the epoch before trains.
-            images: uint8 or float32 in 0..255, `(n, h, w)` or `(n, h, w, c)`. labels: int `(n,)`.
+            images: uint8 or float32 in 0..255, `(n, h, w)` or `(n, h, w, c)`: an array, a map of
+            a file, or `hccr_lib.datasets.Rows` of them; only what a batch needs is read.
+            labels: int array `(n,)`.
         run_dir: Folder of the run; created.
         recipe: "fast" or "melnyk", see `hccr_lib.training.recipe`.
         epochs, batch_size, learning_rate: Instead of the recipe's.
         validation: `(images, labels)`, measured after each epoch.
-        seed: Decides batch order and dropout.
+        transform: `(images, rng) -> images`, done to the images of each batch: augmentation,
+            resizing. `rng` is a `numpy.random.Generator` of that batch, or None for validation,
+            where nothing is left to chance. Called in threads; the images must not be changed
+            in place.
+        workers: Threads that make batches ahead, with the same result for any number of them.
+            None: as many as there are cores, where there is a `transform`.
+        seed: Decides batch order, what `transform` draws, and dropout.
         characters: The classes in label order; kept in the record.
         description: One line about the data; kept in the record.
         allow_missing_classes: Whether classes without any example are intended.
@@ -87,120 +104,128 @@ def train(
             f"Received: {len(characters)} names, {len(set(characters))} different"
         )
     if validation is not None:
-        check_examples(model, *validation, "validation")
-
-    started = time.perf_counter()
-    record = read_record(run_dir)
-    done = len(record["epochs"]) if record else 0
-    settings = {
-        "recipe": plan.name,
-        "epochs": plan.epochs if epochs is None else epochs,
-        "learning_rate": plan.learning_rate if learning_rate is None else learning_rate,
-        "seed": seed,
-        "description": description,
-        "network": _network(model),
-    }
-    if record and record["finished"]:
-        _same_settings(run_dir, record, settings, characters)
-        print(f"{run_dir} is finished ({done} epochs): nothing to train.")
-        shutil.rmtree(run_dir / "backup", ignore_errors=True)  # if killed while leaving
-        model.load_weights(run_dir / "model.keras")
-        return record
-
-    images, labels = source(done)
-    check_examples(model, images, labels, "training data")
-    if not callable(data) and not allow_missing_classes:
-        check_every_class(labels, classes, characters, "training data")
-    settings["batch_size"] = min(plan.batch_size if batch_size is None else batch_size, len(images))
-    settings["data"] = _describe(data, images, labels)
-    if not 0 < settings["learning_rate"] < math.inf:
-        raise ValueError(
-            "learning_rate must be positive and finite. "
-            f"Received: learning_rate={settings['learning_rate']}"
-        )
-    for name in ("epochs", "batch_size"):
-        if settings[name] < 1:
-            raise ValueError(f"{name} must be at least 1. Received: {name}={settings[name]}")
-
-    steps = len(images) // settings["batch_size"]
-    optimizer = plan.optimizer(settings["learning_rate"], steps * settings["epochs"])
-    model.compile(
-        optimizer,
-        loss="sparse_categorical_crossentropy",
-        metrics=["accuracy"],
-        jit_compile=fastest_jit() if jit_compile is None else jit_compile,
-    )
-    optimizer.build(model.trainable_variables)
-    if record:
-        _same_settings(run_dir, record, settings, characters)
-        model.load_weights(_backup(run_dir, done))
-    else:
-        record = {
-            "finished": False,
-            "settings": settings,
-            "characters": characters,
-            "parameters": model.count_params(),
-            "macs": count_macs(model),
-            **environment(),
-            "seconds": 0.0,
-            "images_per_second": None,
-            "epochs": [],
+        check_examples(model, *validation, transform, "validation")
+    with alone(run_dir):
+        started = time.perf_counter()
+        record = read_record(run_dir)
+        done = len(record["epochs"]) if record else 0
+        settings = {
+            "recipe": plan.name,
+            "epochs": plan.epochs if epochs is None else epochs,
+            "learning_rate": plan.learning_rate if learning_rate is None else learning_rate,
+            "seed": seed,
+            "description": description,
+            "network": _network(model),
         }
-        _commit(model, run_dir, record)
+        if record and record["finished"]:
+            check_same(run_dir, record, settings, characters)
+            print(f"{run_dir} is finished ({done} epochs): nothing to train.")
+            shutil.rmtree(run_dir / "backup", ignore_errors=True)  # if killed while leaving
+            model.load_weights(run_dir / "model.keras")
+            return record
 
-    if verbose == "auto":
-        verbose = 1 if sys.stdout.isatty() else 2
-    if validation is not None:
-        validation = (with_channels(validation[0]), validation[1])
-    with _regularizers(model, plan.keeps_regularizers), ThreadPoolExecutor(1) as background:
-        while done < settings["epochs"]:
-            if done + 1 < settings["epochs"]:
-                upcoming = background.submit(source, done + 1)
-            if plan.epoch_rate:
-                past = [epoch["accuracy"] for epoch in record["epochs"]]
-                optimizer.learning_rate = plan.epoch_rate(settings["learning_rate"], past)
-            rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-            _reseed_dropout(model, seed, done)
-            order = np.random.default_rng((seed, done)).permutation(len(images))
-            batches = Batches(images, labels, order, settings["batch_size"])
-            clock = _OneEpoch()
-            history = model.fit(
-                batches,
-                initial_epoch=done,
-                epochs=settings["epochs"],
-                validation_data=validation,
-                validation_batch_size=settings["batch_size"],
-                shuffle=False,
-                callbacks=[clock],
-                verbose=verbose,
+        images, labels = source(done)
+        check_examples(model, images, labels, transform, "training data")
+        if not callable(data) and not allow_missing_classes:
+            check_every_class(labels, classes, characters, "training data")
+        batch_size = min(plan.batch_size if batch_size is None else batch_size, len(images))
+        settings["batch_size"] = batch_size
+        settings["data"] = _describe(data, model, images, labels)
+        if not 0 < settings["learning_rate"] < math.inf:
+            raise ValueError(
+                "learning_rate must be positive and finite. "
+                f"Received: learning_rate={settings['learning_rate']}"
             )
-            done += 1
-            trained = len(batches) * settings["batch_size"]
-            seconds = time.perf_counter() - started
-            record["epochs"].append(
-                {
-                    "epoch": done,
-                    **{name: float(values[-1]) for name, values in history.history.items()},
-                    "learning_rate": float(f"{rate:.6g}"),
-                    "seconds": round(seconds, 3),
-                    "images_per_second": round(trained / clock.seconds, 1),
-                }
-            )
-            record["seconds"] = round(record["seconds"] + seconds, 3)
-            record["images_per_second"] = median(
-                epoch["images_per_second"] for epoch in record["epochs"]
-            )
-            _commit(model, run_dir, record)
-            if done < settings["epochs"]:
-                started = time.perf_counter()
-                images, labels = upcoming.result()
-                check_examples(model, images, labels, f"training data of epoch {done}")
-                if len(images) != len(order):
-                    raise ValueError(
-                        f"Every epoch must have as many images as the first, {len(order)}. "
-                        f"Received: {len(images)} in epoch {done}"
+        for name in ("epochs", "batch_size"):
+            if settings[name] < 1:
+                raise ValueError(f"{name} must be at least 1. Received: {name}={settings[name]}")
+
+        steps = len(images) // batch_size
+        optimizer = plan.optimizer(settings["learning_rate"], steps * settings["epochs"])
+        model.compile(
+            optimizer,
+            loss="sparse_categorical_crossentropy",
+            metrics=["accuracy"],
+            jit_compile=fastest_jit() if jit_compile is None else jit_compile,
+        )
+        optimizer.build(model.trainable_variables)
+        if record:
+            check_same(run_dir, record, settings, characters)
+            model.load_weights(backup(run_dir, done))
+        else:
+            record = {
+                "finished": False,
+                "settings": settings,
+                "characters": characters,
+                "parameters": model.count_params(),
+                "macs": count_macs(model),
+                **environment(),
+                "seconds": 0.0,
+                "images_per_second": None,
+                "epochs": [],
+            }
+            commit(model, run_dir, record)
+
+        made = {
+            "batch_size": batch_size,
+            "transform": transform,
+            "workers": worker_threads(transform) if workers is None else workers,
+        }
+        if validation is not None:
+            validation = Batches(*validation, np.arange(len(validation[1])), **made)
+        if verbose == "auto":
+            verbose = 1 if sys.stdout.isatty() else 2
+        with _regularizers(model, plan.keeps_regularizers), ThreadPoolExecutor(1) as background:
+            while done < settings["epochs"]:
+                if done + 1 < settings["epochs"]:
+                    upcoming = background.submit(source, done + 1)
+                if plan.epoch_rate:
+                    past = [epoch["accuracy"] for epoch in record["epochs"]]
+                    optimizer.learning_rate = plan.epoch_rate(settings["learning_rate"], past)
+                rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+                _reseed_dropout(model, seed, done)
+                # What does not fill a batch is left out; the next epoch has another order.
+                order = shuffled_blocks(len(images), np.random.default_rng((seed, done)))
+                order = order[: steps * batch_size]
+                clock = _OneEpoch()
+                history = model.fit(
+                    Batches(images, labels, order, seed=(seed, done), **made),
+                    initial_epoch=done,
+                    epochs=settings["epochs"],
+                    validation_data=validation,
+                    shuffle=False,
+                    callbacks=[clock],
+                    verbose=verbose,
+                )
+                done += 1
+                seconds = time.perf_counter() - started
+                record["epochs"].append(
+                    {
+                        "epoch": done,
+                        **{name: float(values[-1]) for name, values in history.history.items()},
+                        "learning_rate": float(f"{rate:.6g}"),
+                        "seconds": round(seconds, 3),
+                        "images_per_second": round(len(order) / clock.seconds, 1),
+                    }
+                )
+                record["seconds"] = round(record["seconds"] + seconds, 3)
+                record["images_per_second"] = median(
+                    epoch["images_per_second"] for epoch in record["epochs"]
+                )
+                commit(model, run_dir, record)
+                if done < settings["epochs"]:
+                    started = time.perf_counter()
+                    n = len(images)
+                    images, labels = upcoming.result()
+                    check_examples(
+                        model, images, labels, transform, f"training data of epoch {done}"
                     )
-    return _finish(model, run_dir, record)
+                    if len(images) != n:
+                        raise ValueError(
+                            f"Every epoch must have as many images as the first, {n}. "
+                            f"Received: {len(images)} in epoch {done}"
+                        )
+        return finish(model, run_dir, record)
 
 
 class _OneEpoch(keras.callbacks.Callback):
@@ -216,46 +241,6 @@ class _OneEpoch(keras.callbacks.Callback):
         self.model.stop_training = True
 
 
-def _backup(run_dir, epochs):
-    return run_dir / "backup" / f"{epochs:04d}.weights.h5"
-
-
-def _commit(model, run_dir, record):
-    """Saves an epoch: weights first, then the record that names them, then the old ones go."""
-    path = _backup(run_dir, len(record["epochs"]))
-    path.parent.mkdir(parents=True, exist_ok=True)
-    check_room(run_dir, model.variables + model.optimizer.variables)
-    part = path.with_name("part.weights.h5")
-    model.save_weights(part, overwrite=True)
-    part.replace(path)
-    write_record(run_dir, record)
-    for other in path.parent.iterdir():
-        if other != path:
-            other.unlink()
-
-
-def _finish(model, run_dir, record):
-    check_room(run_dir, model.variables)
-    part = run_dir / "part.keras"
-    model.save(part, include_optimizer=False)
-    part.replace(run_dir / "model.keras")
-    record["finished"] = True
-    write_record(run_dir, record)
-    shutil.rmtree(run_dir / "backup")
-    remove_parts(run_dir)  # of records, left where this run was killed before
-    return record
-
-
-def _same_settings(run_dir, record, settings, characters):
-    old = {**record["settings"], "characters": record["characters"]}
-    for name, value in {**settings, "characters": characters}.items():
-        if old[name] != value:
-            raise ValueError(
-                f"{run_dir} holds a run with {name}={old[name]!r}; choose another run_dir, or "
-                f"repeat its settings. Received: {name}={value!r}"
-            )
-
-
 def _network(model):
     """What must agree for weights to fit: kinds of layers and shapes of weights."""
     kinds = [type(layer).__name__ for layer in model.layers]
@@ -264,8 +249,8 @@ def _network(model):
     return f"{model.name} {tuple(model.input_shape[1:])} {model.count_params()} {crc:08x}"
 
 
-def _describe(data, images, labels):
-    facts = {"images": len(images), "shape": list(images.shape[1:])}
+def _describe(data, model, images, labels):
+    facts = {"images": len(images), "shape": list(model.input_shape[1:3])}
     if callable(data):
         return {**facts, "fresh_every_epoch": True}
     some = np.linspace(0, len(images) - 1, num=min(len(images), 64)).astype(int)

@@ -1,0 +1,79 @@
+"""The folder of a run: one run at a time, and whole epochs only."""
+
+import shutil
+from contextlib import contextmanager, suppress
+
+import filelock
+
+from hccr_lib.datasets.files import remove_parts
+from hccr_lib.training.record import check_room, write_record
+
+
+@contextmanager
+def alone(run_dir):
+    """Holds a run's folder, made where it is not there; nobody else writes to it meanwhile.
+
+    Raises:
+        ValueError: Another process, or thread, has it.
+    """
+    run_dir.mkdir(parents=True, exist_ok=True)
+    path = run_dir / ".lock"
+    lock = filelock.FileLock(path)
+    try:
+        lock.acquire(timeout=0)
+    except filelock.Timeout:
+        raise ValueError(
+            f"{run_dir}: another training is writing there now; wait for it, or choose another "
+            "run_dir"
+        ) from None
+    try:
+        yield
+    finally:
+        with suppress(OSError):  # Windows keeps what is open until it is closed
+            path.unlink()
+        lock.release()
+        with suppress(OSError):  # unless nothing came of it, there is something in it
+            run_dir.rmdir()
+
+
+def backup(run_dir, epochs):
+    """The file of weights and optimizer after so many epochs."""
+    return run_dir / "backup" / f"{epochs:04d}.weights.h5"
+
+
+def commit(model, run_dir, record):
+    """Saves an epoch: weights first, then the record that names them, then the old ones go."""
+    path = backup(run_dir, len(record["epochs"]))
+    path.parent.mkdir(parents=True, exist_ok=True)
+    check_room(run_dir, model.variables + model.optimizer.variables)
+    part = path.with_name("part.weights.h5")
+    model.save_weights(part, overwrite=True)
+    part.replace(path)
+    write_record(run_dir, record)
+    for other in path.parent.iterdir():
+        if other != path:
+            other.unlink()
+
+
+def finish(model, run_dir, record):
+    """Saves the trained network in place of the backup."""
+    check_room(run_dir, model.variables)
+    part = run_dir / "part.keras"
+    model.save(part, include_optimizer=False)
+    part.replace(run_dir / "model.keras")
+    record["finished"] = True
+    write_record(run_dir, record)
+    shutil.rmtree(run_dir / "backup")
+    remove_parts(run_dir)  # of records, left where this run was killed before
+    return record
+
+
+def check_same(run_dir, record, settings, characters):
+    """Raises ValueError if the record of a run names other settings, or other characters."""
+    old = {**record["settings"], "characters": record["characters"]}
+    for name, value in {**settings, "characters": characters}.items():
+        if old[name] != value:
+            raise ValueError(
+                f"{run_dir} holds a run with {name}={old[name]!r}; choose another run_dir, or "
+                f"repeat its settings. Received: {name}={value!r}"
+            )
