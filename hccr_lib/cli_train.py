@@ -40,7 +40,10 @@ def train(
         float | None, typer.Option(help="Times the paper's channels. Default: 0.5.")
     ] = None,
     input_size: Annotated[
-        int | None, typer.Option(help="Side of the images in pixels. Default: 96.")
+        int | None,
+        typer.Option(
+            help="Side of the images in pixels; with --start-from it may only grow. Default: 96."
+        ),
     ] = None,
     dropout: Annotated[
         float | None, typer.Option(help="Share of pooled features dropped. Default: 0.5.")
@@ -118,6 +121,7 @@ def train(
         from .datasets.synthesis import SYNTHESIS_VERSION
         from .evaluation import load_model
         from .models import melnyk_net
+        from .models.weights import enlarged
         from .training import batches
         from .training import train as run
 
@@ -135,13 +139,14 @@ def train(
                 ("--characters", characters),
                 ("--variant", variant),
                 ("--width", width),
-                ("--input-size", input_size),
                 ("--dropout", dropout),
                 ("--pooling-starts-as", pooling_starts_as),
             ):
                 if value is not None:
                     raise ValueError(f"{option} is that of --start-from; leave one of them out")
             model, classes = load_model(start_from)
+            if input_size is not None:
+                model = enlarged(model, input_size)
         checked = None
         if validation is not None and hold_out is not None:
             raise ValueError("--hold-out and --validation: leave one of them out")

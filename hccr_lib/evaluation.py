@@ -12,9 +12,9 @@ import numpy as np
 from .characters import LEVEL1
 from .datasets import Dataset, DatasetError, choose
 from .datasets.normalize import resize_images
-from .datasets.progress import progress
 from .models import melnyk_net  # also registers the layers that saved networks name
 from .models.weights import pretrained_networks
+from .progress import progress
 
 DEFAULT_MODEL = "melnyk_net_c"
 

@@ -184,6 +184,13 @@ def test_train_on_fresh_handwriting_evaluate_and_go_on_with_real_samples(tmp_pat
     assert record["characters"] == CLASSES
     assert "val_accuracy" in record["epochs"][0]
     assert "leave one of them out" in fails(*command, "--width", 0.5)
+    assert "Received: input_size=8" in fails(*command, "--input-size", 8)
+    larger = tmp_path / "larger"
+    succeeds(
+        "train", larger, "--data", samples, "--start-from", run, "--epochs", 1, "--input-size", 32
+    )
+    record = json.loads((larger / "record.json").read_text(encoding="utf-8"))
+    assert record["settings"]["data"]["shape"] == [32, 32]
 
 
 @pytest.fixture

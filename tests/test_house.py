@@ -17,6 +17,7 @@ LONGEST = 300
 # Who may not import whom. A name stands for itself and everything below it.
 FORBIDDEN = {
     "characters": ["keras", "tensorflow", "jax", "torch", "hccr_lib"],
+    "files": ["keras", "tensorflow", "jax", "torch", "hccr_lib.datasets", "hccr_lib.models"],
     "datasets": ["keras", "tensorflow", "jax", "torch", "hccr_lib.models", "hccr_lib.training"],
     "models": ["hccr_lib.datasets", "hccr_lib.training", "hccr_lib.explain"],
     "explain": ["hccr_lib.training"],

@@ -49,6 +49,7 @@ def test_tiny_weights_are_trained_written_and_loaded(tmp_path, monkeypatch):
     first, _ = load_model(runs / "c-16")
     grown = weights.enlarged(first, 32)
     moved = [
-        np.abs(a - b).max() for a, b in zip(grown.get_weights(), trained.get_weights(), strict=True)
+        np.abs(keras.ops.convert_to_numpy(a) - keras.ops.convert_to_numpy(b)).max()
+        for a, b in zip(grown.trainable_weights, trained.trainable_weights, strict=True)
     ]
-    assert 0 < max(moved) < 0.5
+    assert 0 < max(moved) < 0.1

@@ -1,8 +1,13 @@
 """Handwriting that never repeats."""
 
 import multiprocessing
+import os
+import signal
+import subprocess
+import sys
 import time
 import zlib
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -101,6 +106,30 @@ def test_worker_processes_end_at_once_with_an_error():
         raise KeyboardInterrupt
     assert children() == before
     assert time.monotonic() - started < 30
+
+
+PARENT = """
+import multiprocessing, time
+from hccr_lib.datasets.workers import worker_pool
+with worker_pool(1) as pool:
+    print(multiprocessing.active_children()[0].pid, flush=True)
+    time.sleep(600)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc").exists(), reason="/proc tells which processes run")
+def test_a_worker_does_not_outlive_a_killed_parent():
+    parent = subprocess.Popen([sys.executable, "-c", PARENT], stdout=subprocess.PIPE, text=True)
+    worker = Path("/proc", parent.stdout.readline().strip())
+    assert worker.exists()
+    parent.kill()
+    parent.wait()
+    for _ in range(1000):
+        if not worker.exists() or ") Z " in (worker / "stat").read_text():
+            return
+        time.sleep(0.02)
+    os.kill(int(worker.name), signal.SIGKILL)
+    pytest.fail("the worker went on")
 
 
 def test_a_worker_that_is_killed_is_said_in_one_line():

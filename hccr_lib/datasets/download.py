@@ -10,8 +10,8 @@ from pathlib import Path, PurePosixPath
 
 import requests
 
-from .files import PART, atomic_folder, locked, named_when_full, remove_parts
-from .progress import progress
+from ..files import PART, atomic_folder, locked, named_when_full, remove_parts
+from ..progress import progress
 
 ATTEMPTS = 5
 TIMEOUT = 30.0  # seconds without a byte

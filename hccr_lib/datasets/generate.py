@@ -9,10 +9,10 @@ from pathlib import Path
 
 import numpy as np
 
-from .files import atomic_file, locked, remove_parts
+from ..files import atomic_file, locked, remove_parts
+from ..progress import progress
 from .gnt import Sample, write_gnt
 from .prepare import DatasetError
-from .progress import progress
 from .synthesis import SYNTHESIS_VERSION, random_writer, write
 from .workers import worker_pool
 

@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..characters import character_of, tag_of
-from .files import atomic_file
+from ..files import atomic_file
 
 HEADER = struct.Struct("<I2sHH")
 

@@ -17,10 +17,10 @@ from typing import BinaryIO
 import numpy as np
 
 from ..characters import LEVEL1
-from .files import atomic_folder, locked, remove_parts
+from ..files import atomic_folder, locked, remove_parts
+from ..progress import progress
 from .gnt import FAULTS, UNKNOWN_TAG, read_gnt
 from .normalize import SIDE, PictureError, normalize, read_bitmap
-from .progress import progress
 
 # Part of every cache key: raise it when the same files would give other arrays.
 PREPARE_VERSION = 2

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
-from multiprocessing import active_children, get_context
+from multiprocessing import active_children, get_context, parent_process
+from threading import Thread
 
 
 def cores() -> int:
@@ -14,6 +15,18 @@ def cores() -> int:
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
+
+
+def _end_with_parent() -> None:
+    # Ctrl-C reaches the workers too, but it is for their parent to end them.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # Killed, it cannot: then they would wait for work for ever.
+    Thread(target=_wait_for_end_of_parent, daemon=True).start()
+
+
+def _wait_for_end_of_parent() -> None:
+    parent_process().join()
+    os._exit(1)
 
 
 @contextmanager
@@ -27,12 +40,10 @@ def worker_pool(processes: int) -> Iterator[ProcessPoolExecutor]:
         ChildProcessError: one of them was killed from outside.
     """
     others = set(active_children())
-    # Ctrl-C reaches the workers too, but it is for this process to end them.
     with ProcessPoolExecutor(
         processes,
         mp_context=get_context("spawn"),
-        initializer=signal.signal,
-        initargs=(signal.SIGINT, signal.SIG_IGN),
+        initializer=_end_with_parent,
     ) as pool:
         started = [pool.submit(int) for _ in range(processes)]
         workers = set(active_children()) - others

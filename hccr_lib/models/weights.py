@@ -24,7 +24,7 @@ import keras
 import numpy as np
 
 from hccr_lib.characters import LEVEL1
-from hccr_lib.datasets.files import atomic_file
+from hccr_lib.files import atomic_file
 
 PRETRAINED = Path(__file__).resolve().parents[2] / "data" / "weights"
 LABELS = "label2tagcode.npy"

@@ -5,7 +5,7 @@ from contextlib import contextmanager, suppress
 
 import filelock
 
-from hccr_lib.datasets.files import remove_parts
+from hccr_lib.files import remove_parts
 from hccr_lib.training.record import check_room, write_record
 
 

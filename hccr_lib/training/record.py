@@ -16,8 +16,8 @@ from shutil import disk_usage
 
 import keras
 
-from hccr_lib.datasets.files import atomic_file
 from hccr_lib.datasets.workers import cores
+from hccr_lib.files import atomic_file
 
 # Room to be left on the disk beside the weights: for the names in their file, and the record.
 _SPARE = 4 << 20

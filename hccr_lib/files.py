@@ -1,4 +1,4 @@
-"""Files that are either whole or not there: the one way in which `datasets` writes to disk."""
+"""Files that are either whole or not there: the one way in which the library writes to disk."""
 
 import contextlib
 import errno
