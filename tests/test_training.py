@@ -15,11 +15,14 @@ import keras
 import numpy as np
 import pytest
 from keras import layers
+from test_batches import OnDisk
 
+from hccr_lib.datasets.rows import Rows
 from hccr_lib.models import GlobalWeightedAveragePooling2D, count_macs
 from hccr_lib.training import recipe, train
 from hccr_lib.training import record as record_module
-from hccr_lib.training.batches import Batches
+from hccr_lib.training.batches import Batches, hold_out
+from hccr_lib.training.folder import alone
 
 
 def tiny_net():
@@ -41,7 +44,14 @@ def tiny_data(epoch=0, n=70):
     return images.astype(np.uint8), labels
 
 
-OPTIONS = {"epochs": 3, "batch_size": 16, "verbose": 0}
+def flickering(images, rng):
+    """Makes images brighter or darker by chance, which each batch has of its own."""
+    if rng is None:
+        return images
+    return np.uint8(np.clip(images + rng.normal(0, 20, (len(images), 1, 1)), 0, 255))
+
+
+OPTIONS = {"epochs": 3, "batch_size": 16, "transform": flickering, "workers": 2, "verbose": 0}
 
 
 def same_weights(one, other):
@@ -146,6 +156,52 @@ def test_a_run_killed_by_the_system_resumes(whole_run, tmp_path):
     resumed = tiny_net()
     train(resumed, tiny_data, run_dir=run_dir, recipe=name, **OPTIONS)
     assert same_weights(resumed, expected)
+
+
+@pytest.mark.parametrize("workers", [1, 5])
+def test_the_number_of_workers_changes_nothing(whole_run, workers, tmp_path):
+    name, expected, _, _ = whole_run
+    if name == "melnyk":
+        pytest.skip("one recipe is enough")
+    keras.utils.set_random_seed(1)
+    model = tiny_net()
+    train(model, tiny_data, run_dir=tmp_path, recipe=name, **{**OPTIONS, "workers": workers})
+    assert same_weights(model, expected)
+
+
+def test_without_the_transform_the_network_is_another(whole_run, tmp_path):
+    name, trained, _, _ = whole_run
+    keras.utils.set_random_seed(1)
+    model = tiny_net()
+    train(model, tiny_data, run_dir=tmp_path, recipe=name, **{**OPTIONS, "transform": None})
+    assert not same_weights(model, trained)
+
+
+def test_a_set_on_disk_is_read_batch_by_batch_and_what_is_held_out_is_not_learned(tmp_path):
+    images, labels = tiny_data(n=320)
+    on_disk = OnDisk(images)
+    kept, held = hold_out(labels, 0.2, seed=0)
+    keras.utils.set_random_seed(1)
+    model = tiny_net()
+    record = train(
+        model,
+        (Rows([on_disk], kept), labels[kept]),
+        run_dir=tmp_path,
+        validation=(Rows([on_disk], held), labels[held]),
+        **{**OPTIONS, "epochs": 1},
+    )
+    assert 0 < max(on_disk.read) <= 64
+    right = model.predict_on_batch(images[held][..., None]).argmax(axis=1) == labels[held]
+    assert record["epochs"][0]["val_accuracy"] == pytest.approx(right.mean())
+
+
+def test_two_trainings_at_once_in_one_folder_are_refused(tmp_path):
+    run_dir = tmp_path / "run"
+    with alone(run_dir):
+        with pytest.raises(ValueError, match="run: another training is writing there"):
+            train(tiny_net(), tiny_data(), run_dir=run_dir, **OPTIONS)
+        assert list(run_dir.iterdir())
+    assert not run_dir.exists()
 
 
 def test_a_finished_run_says_so_and_returns_its_record(whole_run, capsys):
@@ -290,18 +346,6 @@ def test_the_fast_schedule_rises_then_falls():
 def test_an_unknown_recipe():
     with pytest.raises(ValueError, match=r"'melnyk', 'fast'\. Received: 'slow'"):
         recipe("slow")
-
-
-def test_an_epoch_shows_full_batches_once_in_order():
-    images, labels = np.arange(10)[:, None, None] * np.ones((1, 2, 2)), np.arange(10)
-    order = np.random.default_rng(0).permutation(10)
-    batches = Batches(images, labels, order, 3)
-    seen = [batches[k] for k in range(len(batches))]
-    assert [len(batch) for batch, _ in seen] == [3, 3, 3]
-    np.testing.assert_array_equal(np.concatenate([some for _, some in seen]), order[:9])
-    for batch, some in seen:
-        assert batch.shape[1:] == (2, 2, 1)
-        np.testing.assert_array_equal(batch[:, 0, 0, 0], some)
 
 
 IMAGES, LABELS = tiny_data()
