@@ -9,7 +9,7 @@ Every step is a command that you can type; a step that was interrupted goes on w
 
 =====  =======================================================  ==============================
 tiny   C, width 1/8, 16x16 then 32x32, 2,048 images             under a minute; reads nothing
-quick  C, width 1/2, 48x48 then 96x96, 2.9 million images       two hours on two cores with AMX
+quick  C, width 1/2, 48x48 then 96x96, 2.7 million images       two hours on two cores with AMX
 full   A, B and C as published, 96x96, 6.8 million images each  a large GPU with 16 CPU cores
 =====  =======================================================  ==============================
 """
@@ -53,7 +53,7 @@ SCALES = {
                 " --images-per-epoch 37550 --epochs 60",
                 "c-96": "--start-from {c-48} --input-size 96 --augment"
                 " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.0005"
-                " --images-per-epoch 37550 --epochs 16",
+                " --images-per-epoch 37550 --epochs 13",
             },
         )
     },
