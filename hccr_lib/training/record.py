@@ -18,6 +18,7 @@ import keras
 
 from hccr_lib.datasets.workers import cores
 from hccr_lib.files import atomic_file
+from hccr_lib.models.backend import accelerators
 
 # Room to be left on the disk beside the weights: for the names in their file, and the record.
 _SPARE = 4 << 20
@@ -99,9 +100,8 @@ def _git_commit():
 
 
 def _device():
-    devices = keras.distribution.list_devices()
     return {
-        "accelerators": [name for name in devices if not name.startswith("cpu")],
+        "accelerators": accelerators(),
         "accelerator": _accelerator_model(),
         "cpu": _cpu_model(),
         "cores": cores(),
