@@ -1,0 +1,205 @@
+"""What the networks of the course read, image by image: real handwriting, and synthetic.
+
+Each network reads every real image that is there, among all 3,755 characters: `icdar2013-sample`
+(single characters of the ICDAR-2013 competition) and the test images of `hwdb-sample` (CASIA-HWDB,
+40 characters, cursive). Then it reads synthetic handwriting by writers that it has never seen. The
+real images are only read; the record holds their characters and what was answered, no picture.
+What it read goes into data/results/real.json, from which a chapter of the book is made.
+
+    python benchmarks/real.py                        all networks that come with the course
+    python benchmarks/real.py runs/a runs/b          these; a name, or the folder of a training
+
+Ten minutes for each network on two cores. HCCR_DATA_DIR names the folder with the real images.
+"""
+
+import argparse
+import hashlib
+import json
+import sys
+from collections import Counter
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from hccr_lib.characters import LEVEL1
+from hccr_lib.datasets import Dataset, load
+from hccr_lib.datasets.sources import find
+from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION
+from hccr_lib.evaluation import load_model, predict, wilson_interval
+from hccr_lib.models import count_macs
+from hccr_lib.models.weights import pretrained_file, pretrained_networks, pretrained_record
+from hccr_lib.training.record import environment
+
+OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "real.json"
+REAL = (("icdar2013-sample", None), ("hwdb-sample", "test"))
+SYNTHETIC_SEED = 2013
+BINS = 10  # of the reliability diagram
+PAIRS = 1500  # the most confused ones that are kept; a trained network has fewer
+_CHUNK = 2048
+
+
+def answers(model: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
+    """What a network says to images uint8 (n, h, w).
+
+    Returns:
+        "top5": int (n, 5), labels, best first; "probability": float64 (n,), of the best; and
+        "without_bias": int (n,), the best label if the bias of the dense layer were zero.
+    """
+    bias = keras.ops.convert_to_numpy(model.get_layer("characters").bias)
+    parts = []
+    for start in range(0, len(images), _CHUNK):
+        p = predict(model, images[start : start + _CHUNK])
+        # log p is the logit less a number that is the same for all classes.
+        unbiased = np.log(np.maximum(p, np.finfo(p.dtype).tiny)) - bias
+        top5 = np.argsort(-p, axis=1, kind="stable")[:, :5]
+        parts.append((top5, p.max(axis=1).astype(float), unbiased.argmax(axis=1)))
+    columns = map(np.concatenate, zip(*parts, strict=True))
+    return dict(zip(("top5", "probability", "without_bias"), columns, strict=True))
+
+
+def share(hits: np.ndarray) -> dict:
+    """How many of some answers are right, with the 95 % interval."""
+    count, n = int(hits.sum()), len(hits)
+    low, high = wilson_interval(count, n)
+    return {
+        "hits": count,
+        "share": round(count / n, 5),
+        "from": round(low, 5),
+        "to": round(high, 5),
+    }
+
+
+def summary(dataset: Dataset, read: dict[str, np.ndarray]) -> dict:
+    """The numbers of one network on one dataset."""
+    right = read["top5"] == dataset.labels[:, None]
+    unbiased = read["without_bias"] == dataset.labels
+    result = {
+        "n": len(dataset),
+        "characters": len(dataset.present),
+        "top1": share(right[:, 0]),
+        "top5": share(right.any(axis=1)),
+        "without_bias": {
+            **share(unbiased),
+            "only_with_bias": int((right[:, 0] & ~unbiased).sum()),
+            "only_without": int((~right[:, 0] & unbiased).sum()),
+        },
+    }
+    writers = np.unique(dataset.writers)
+    if len(writers) > 1:
+        result["writers"] = {
+            str(writer): share(right[dataset.writers == writer, 0]) for writer in writers
+        }
+    return result
+
+
+def each_image(dataset: Dataset, read: dict[str, np.ndarray]) -> dict:
+    """What was written and what was read, one after the other."""
+    return {
+        "written": "".join(LEVEL1[label] for label in dataset.labels),
+        "without_bias": "".join(LEVEL1[label] for label in read["without_bias"]),
+        "top5": ["".join(LEVEL1[label] for label in row) for row in read["top5"]],
+        "probability": [round(p, 4) for p in read["probability"].tolist()],
+    }
+
+
+def reliability(probability: np.ndarray, right: np.ndarray) -> list[dict]:
+    """For each tenth of the scale of probabilities: how many answers, how sure, how many right."""
+    bins = np.minimum((probability * BINS).astype(int), BINS - 1)
+    return [
+        {
+            "n": int((bins == number).sum()),
+            "probability": round(float(probability[bins == number].sum()), 2),  # their sum
+            "hits": int(right[bins == number].sum()),
+        }
+        for number in range(BINS)
+    ]
+
+
+def mistakes(labels: np.ndarray, read: np.ndarray) -> dict:
+    """Counts of wrong answers, by character and by pair of written and read character."""
+    wrong = read != labels
+    pairs = Counter(
+        LEVEL1[a] + LEVEL1[b] for a, b in zip(labels[wrong], read[wrong], strict=True)
+    ).most_common()
+    return {
+        "errors": dict(Counter(LEVEL1[label] for label in labels[wrong]).most_common()),
+        "pairs": dict(pairs[:PAIRS]),
+        "pairs_left_out": max(0, len(pairs) - PAIRS),
+    }
+
+
+def weights_hash(name: str) -> str:
+    """The SHA-256 of the file that the weights of a network are in."""
+    if name in pretrained_networks():
+        return pretrained_record(pretrained_file(name))["sha256"]
+    file = Path(name) / "model.keras" if Path(name).is_dir() else Path(name)
+    return hashlib.sha256(file.read_bytes()).hexdigest()
+
+
+def evaluated(name: str, real: list[Dataset], synthetic: Dataset) -> dict:
+    """All that is recorded of one network."""
+    model, characters = load_model(name)
+    if characters != LEVEL1:
+        sys.exit(f"{name}: tells {len(characters)} characters apart; this needs all 3,755")
+    record = {
+        "sha256": weights_hash(name),
+        "variant": model.name[-1].upper(),
+        "width": model.get_layer("conv1_1").filters / 64,
+        "input_size": model.input_shape[1],
+        "parameters": model.count_params(),
+        "macs": count_macs(model),
+        "datasets": {},
+    }
+    for dataset in (*real, synthetic):
+        read = answers(model, dataset.images)
+        result = summary(dataset, read)
+        if dataset is synthetic:
+            right = read["top5"][:, 0] == dataset.labels
+            result["reliability"] = reliability(read["probability"], right)
+            result |= mistakes(dataset.labels, read["top5"][:, 0])
+        else:
+            result["images"] = each_image(dataset, read)
+        record["datasets"][dataset.name] = result
+        top1 = result["top1"]
+        print(
+            f"{name}, {dataset.name}: {top1['hits']:,} of {result['n']:,} right, "
+            f"{top1['share']:.2%} ({top1['from']:.2%} to {top1['to']:.2%})",
+            flush=True,
+        )
+    return record
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("networks", nargs="*", default=pretrained_networks())
+    parser.add_argument("--writers", type=int, default=8, help="of the synthetic handwriting")
+    parser.add_argument("--out", type=Path, default=OUT)
+    arguments = parser.parse_args()
+    if not arguments.networks:
+        sys.exit("no network comes with the course yet: make weights, or name a training's folder")
+    real = []
+    for name, split in REAL:
+        if find(name, split) is None:
+            print(f"{name}: not found; HCCR_DATA_DIR names the folder that holds it", flush=True)
+        else:
+            real.append(load(name, split=split))
+    synthetic = load("synthetic", writers=arguments.writers, seed=SYNTHETIC_SEED)
+    record = {
+        **environment(),
+        "synthetic": {
+            "version": SYNTHESIS_VERSION,
+            "writers": arguments.writers,
+            "seed": SYNTHETIC_SEED,
+        },
+        "networks": {name: evaluated(name, real, synthetic) for name in arguments.networks},
+    }
+    text = json.dumps(record, ensure_ascii=False, indent=1)
+    arguments.out.write_text(text + "\n", encoding="utf-8")
+    print(f"{arguments.out.name}: {len(text.encode()) / 1000:.0f} KB")
+
+
+if __name__ == "__main__":
+    main()

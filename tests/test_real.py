@@ -1,0 +1,107 @@
+"""What the networks read: the benchmark that records it, and the record."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from hccr_lib.characters import LEVEL1
+from hccr_lib.datasets import Dataset
+from hccr_lib.models.weights import pretrained_file, pretrained_networks, pretrained_record
+
+ROOT = Path(__file__).parents[1]
+RECORD = ROOT / "data" / "results" / "real.json"
+spec = importlib.util.spec_from_file_location("real", ROOT / "benchmarks" / "real.py")
+real = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(real)
+
+
+def toy_network(bias):
+    """A network of 7 classes on 16x16 images whose bias decides many answers."""
+    layers = [keras.Input((16, 16, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(7, "softmax", name="characters")])
+    rng = np.random.default_rng(0)
+    model.get_layer("characters").set_weights([rng.normal(0, 0.2, (256, 7)), bias])
+    return model
+
+
+def toy_images(n=50):
+    return np.random.default_rng(1).integers(0, 256, (n, 16, 16), np.uint8)
+
+
+def test_answers_with_and_without_bias_are_those_of_the_logits(monkeypatch):
+    monkeypatch.setattr(real, "_CHUNK", 16)  # 50 images: three chunks and a rest
+    bias = np.linspace(-3, 3, 7)
+    model = toy_network(bias)
+    read = real.answers(model, toy_images())
+    kernel = ops.convert_to_numpy(model.get_layer("characters").kernel).astype(float)
+    logits = toy_images().reshape(50, 256) / 255 @ kernel
+    best = np.argsort(-(logits + bias), axis=1)[:, :5]
+    np.testing.assert_array_equal(read["top5"], best)
+    np.testing.assert_array_equal(read["without_bias"], logits.argmax(axis=1))
+    assert (read["without_bias"] != best[:, 0]).any()
+    p = np.exp(logits + bias)
+    np.testing.assert_allclose(read["probability"], (p / p.sum(1, keepdims=True)).max(1), rtol=1e-4)
+
+
+def test_a_summary_counts():
+    labels = np.array([0, 1, 2, 3], np.int32)
+    dataset = Dataset("toy", np.zeros((4, 16, 16), np.uint8), labels, labels // 2, {})
+    top5 = np.array([[0, 1, 2, 3, 4], [0, 1, 2, 3, 4], [9, 8, 7, 6, 5], [3, 1, 2, 0, 4]])
+    read = {"top5": top5, "without_bias": np.array([0, 1, 9, 9])}
+    found = real.summary(dataset, read)
+    assert (found["n"], found["characters"]) == (4, 4)
+    assert (found["top1"]["hits"], found["top5"]["hits"]) == (2, 3)
+    assert [found["without_bias"][k] for k in ("hits", "only_with_bias", "only_without")] == [
+        2,
+        1,
+        1,
+    ]
+    assert {w: s["hits"] for w, s in found["writers"].items()} == {"0": 1, "1": 1}
+    wrong = real.mistakes(labels, top5[:, 0])
+    assert wrong["pairs"] == {LEVEL1[1] + LEVEL1[0]: 1, LEVEL1[2] + LEVEL1[9]: 1}
+    assert wrong["errors"] == {LEVEL1[1]: 1, LEVEL1[2]: 1}
+
+
+def test_reliability_leaves_no_answer_out():
+    p = np.array([0.0, 0.05, 0.1, 0.95, 1.0])
+    bins = real.reliability(p, np.array([True, False, True, True, False]))
+    assert [b["n"] for b in bins] == [2, 1, 0, 0, 0, 0, 0, 0, 0, 2]
+    assert [b["hits"] for b in bins] == [1, 1, 0, 0, 0, 0, 0, 0, 0, 1]
+    assert sum(b["probability"] for b in bins) == pytest.approx(p.sum(), abs=0.02)
+
+
+@pytest.fixture(scope="module")
+def networks():
+    if not RECORD.exists():
+        pytest.skip("no record yet: make weights, then benchmarks/real.py")
+    return json.loads(RECORD.read_text(encoding="utf-8"))["networks"]
+
+
+def test_the_record_is_of_the_weights_that_are_shipped(networks):
+    shipped = {n: pretrained_record(pretrained_file(n))["sha256"] for n in pretrained_networks()}
+    assert shipped == {n: each["sha256"] for n, each in networks.items() if n in shipped}
+
+
+def test_the_record_agrees_with_itself(networks):
+    for each in networks.values():
+        for result in each["datasets"].values():
+            right = result["top1"]["hits"]
+            without = result["without_bias"]
+            assert without["hits"] == right - without["only_with_bias"] + without["only_without"]
+            if "images" in result:
+                images = result["images"]
+                written, top5 = images["written"], images["top5"]
+                assert len(written) == len(top5) == len(images["probability"]) == result["n"]
+                assert right == sum(w == t[0] for w, t in zip(written, top5, strict=True))
+            else:
+                assert right == sum(b["hits"] for b in result["reliability"])
+                assert right == result["n"] - sum(result["errors"].values())
+
+
+def test_the_record_is_small_enough_to_ship(networks):
+    assert RECORD.stat().st_size < 300_000
