@@ -263,6 +263,10 @@ def _reseed_dropout(model, seed, epoch):
     keys = np.random.SeedSequence((seed, epoch)).generate_state(2 * len(states)) >> 1
     for state, key in zip(states, keys.reshape(-1, 2), strict=True):
         state.assign(key)
+    if keras.backend.backend() == "torch":
+        import torch
+
+        torch.manual_seed(keys.sum())  # there Keras's dropout draws from the global generator
 
 
 @contextmanager
