@@ -153,7 +153,11 @@ def train(
         if data == "synthetic":
             for option, value, instead in (
                 ("--split", split, "synthetic data has none"),
-                ("--with-synthetic", with_synthetic or None, "name real images with --data"),
+                (
+                    "--with-synthetic",
+                    with_synthetic or None,
+                    "is for real images; name them with --data",
+                ),
                 ("--hold-out", hold_out, "is for real images; synthetic ones need --validation"),
             ):
                 if value is not None:
