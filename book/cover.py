@@ -1,6 +1,6 @@
 """Take a figure out of an executed chapter, for the first page of the book and the README.
 
-    python book/cover.py notebooks/first_training.ipynb 4.3
+    python book/cover.py notebooks/first_training.ipynb 8.7
 
 writes the picture to ``book/assets/cover.png`` and prints its text alternative and its caption.
 """
