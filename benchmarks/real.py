@@ -9,7 +9,7 @@ What it read goes into data/results/real.json, from which a chapter of the book 
     python benchmarks/real.py                        all networks that come with the course
     python benchmarks/real.py runs/a runs/b          these; a name, or the folder of a training
 
-A few minutes for each network on two quiet cores. HCCR_DATA_DIR names the folder with the real images.
+A few minutes for each network on two quiet cores. The real images are in HCCR_DATA_DIR.
 """
 
 import argparse
