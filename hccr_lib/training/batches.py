@@ -27,10 +27,14 @@ class Batches(keras.utils.PyDataset):
         transform: `(images, rng) -> images`, done to each batch; None does nothing.
         seed: Tuple of numbers. Batch k is transformed with a generator made of these and k, so
             that it is the same whoever makes it, and when. None: `transform` gets None for `rng`.
-        workers: Threads that make batches ahead; they come in order.
+        workers: Threads that make batches ahead, in order; on TensorFlow only.
     """
 
     def __init__(self, images, labels, order, batch_size, *, transform=None, seed=None, workers=1):
+        # On JAX and PyTorch Keras draws a batch before the first epoch of a process; with threads
+        # (Keras 3.15) that epoch then trains on other batches than the same epoch resumed.
+        if keras.backend.backend() != "tensorflow":
+            workers = 1
         super().__init__(workers=workers, max_queue_size=2 * workers + 2)
         self.images, self.labels, self.order = images, labels, order
         self.batch_size, self.transform, self.seed = batch_size, transform, seed

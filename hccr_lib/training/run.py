@@ -73,7 +73,8 @@ def train(
             resizing. `rng` is a `numpy.random.Generator` of that batch, or None for validation,
             where nothing is left to chance. Called in threads; the images must not be changed
             in place.
-        workers: Threads that make batches ahead, with the same result for any number of them.
+        workers: Threads that make batches ahead, with the same result for any number of them; on
+            TensorFlow only.
             None: as many as there are cores, where there is a `transform`.
         seed: Decides batch order, what `transform` draws, and dropout.
         characters: The classes in label order; kept in the record.
