@@ -13,8 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from hccr_lib.characters import LEVEL1
 from hccr_lib import files
+from hccr_lib.characters import LEVEL1
 from hccr_lib.datasets import GntError, Sample, read_gnt, write_gnt
 from hccr_lib.datasets.gnt import (
     EMPTY_FILE,
