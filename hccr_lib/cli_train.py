@@ -34,7 +34,11 @@ def train(
         str | None, typer.Option(help=CHARACTERS_HELP + " Default: those of the data.")
     ] = None,
     variant: Annotated[
-        str | None, typer.Option(help="A (GAP), B (GWOAP) or C (GWAP). Default: C.")
+        str | None,
+        typer.Option(
+            help="A (GAP), B (GWOAP) or C (GWAP); with --start-from, its pooling is exchanged. "
+            "Default: C."
+        ),
     ] = None,
     width: Annotated[
         float | None, typer.Option(help="Times the paper's channels. Default: 0.5.")
@@ -121,7 +125,7 @@ def train(
         from .datasets.synthesis import SYNTHESIS_VERSION
         from .evaluation import load_model
         from .models import melnyk_net
-        from .models.weights import enlarged
+        from .models.transfer import enlarged, repooled
         from .training import batches
         from .training import train as run
 
@@ -137,7 +141,6 @@ def train(
         if start_from is not None:
             for option, value in (
                 ("--characters", characters),
-                ("--variant", variant),
                 ("--width", width),
                 ("--dropout", dropout),
                 ("--pooling-starts-as", pooling_starts_as),
@@ -145,6 +148,8 @@ def train(
                 if value is not None:
                     raise ValueError(f"{option} is that of --start-from; leave one of them out")
             model, classes = load_model(start_from)
+            if variant is not None:
+                model = repooled(model, variant)
             if input_size is not None:
                 model = enlarged(model, input_size)
         checked = None

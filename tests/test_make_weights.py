@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from hccr_lib.evaluation import load_model
-from hccr_lib.models import melnyk_net, weights
+from hccr_lib.models import melnyk_net, transfer, weights
 
 PROGRAM = Path(__file__).parents[1] / "data" / "make_weights.py"
 
@@ -47,7 +47,7 @@ def test_tiny_weights_are_trained_written_and_loaded(tmp_path, monkeypatch):
     np.testing.assert_allclose(received, expected, rtol=0.02)
     # The second training began where the first one ended, and went on from there.
     first, _ = load_model(runs / "c-16")
-    grown = weights.enlarged(first, 32)
+    grown = transfer.enlarged(first, 32)
     moved = [
         np.abs(keras.ops.convert_to_numpy(a) - keras.ops.convert_to_numpy(b)).max()
         for a, b in zip(grown.trainable_weights, trained.trainable_weights, strict=True)

@@ -93,39 +93,6 @@ def test_absent_damaged_and_missing_files(home):
         melnyk_net("C", weights="synthetic")
 
 
-def test_a_network_that_has_grown_has_the_same_weights_and_pools_an_even_map_alike():
-    small = random_net()
-    large = weights.enlarged(small, 48)
-    assert large.input_shape == (None, 48, 48, 1)
-    for old, new in zip(small.weights, large.weights, strict=True):
-        if "gwap" not in old.path:
-            np.testing.assert_array_equal(*map(ops.convert_to_numpy, (old, new)))
-    pooled = []
-    for model in (small, large):
-        layer = model.get_layer("gwap")
-        rows, columns, channels = layer.kernel.shape
-        assert rows == columns == model.input_shape[1] // 16
-        even = np.broadcast_to(np.arange(channels, dtype="float32"), (1, rows, columns, channels))
-        pooled.append(ops.convert_to_numpy(layer(even)))
-    np.testing.assert_allclose(*pooled, rtol=1e-5)
-
-
-def test_to_the_same_size_it_is_a_copy():
-    small = random_net()
-    copy = weights.enlarged(small, 16)
-    np.testing.assert_array_equal(*(m.predict(images(16), verbose=0) for m in (small, copy)))
-    before = ops.convert_to_numpy(small.weights[0]).copy()
-    copy.weights[0].assign(np.zeros(before.shape))
-    np.testing.assert_array_equal(ops.convert_to_numpy(small.weights[0]), before)
-
-
-@pytest.mark.parametrize("side", [8, 40])
-def test_a_network_cannot_shrink(side):
-    small = random_net(input_size=32)
-    with pytest.raises(ValueError, match=f"Received: input_size={side}"):
-        weights.enlarged(small, side)
-
-
 @pytest.mark.parametrize("variant", "BC")
 def test_poolings_that_start_as_a_mean_compute_gap(variant):
     keras.utils.set_random_seed(0)

@@ -132,43 +132,6 @@ def assign_arrays(model, arrays):
             weight.assign(arrays[f"{layer.name}/{weight.name}"].astype("float32"))
 
 
-def enlarged(model, input_size):
-    """The same network for larger images, to go on training it: progressive resizing.
-
-    Every weight is kept. Only the kernel of GWAP has one weight for each position: it is
-    interpolated, and divided by the number of positions that one has become, so that the pooled
-    features of an evenly filled map stay what they were.
-
-    Args:
-        model: A Melnyk-Net, uncompiled or not.
-        input_size: Height and width of the new images, a multiple of 16.
-
-    Returns:
-        An uncompiled model of the same layers; `model` is left as it is.
-
-    Raises:
-        ValueError: A size that is smaller, or no multiple of 16.
-    """
-    old = model.input_shape[1]
-    if input_size < old or input_size % 16:
-        raise ValueError(
-            f"input_size must be a multiple of 16, at least that of the network, {old}. "
-            f"Received: input_size={input_size!r}"
-        )
-    image = keras.Input((input_size, input_size, 1), name="image")
-    larger = keras.models.clone_model(model, input_tensors=image)
-    for source, target in zip(model.weights, larger.weights, strict=True):
-        # By way of numpy: on JAX two variables would share one buffer, and training frees it.
-        value = keras.ops.convert_to_numpy(source)
-        if source.shape != target.shape:
-            share = source.shape[0] * source.shape[1] / (target.shape[0] * target.shape[1])
-            value = share * keras.ops.convert_to_numpy(
-                keras.ops.image.resize(value, target.shape[:2], data_format="channels_last")
-            )
-        target.assign(value)
-    return larger
-
-
 def load_weights(model, weights):
     """Puts the weights of a file into a Melnyk-Net.
 

@@ -1,0 +1,93 @@
+"""A trained Melnyk-Net made into another one that keeps what it has learnt."""
+
+import keras
+import numpy as np
+
+from hccr_lib.models.melnyk_net import POOLINGS
+
+
+def enlarged(model, input_size):
+    """The same network for larger images, to go on training it: progressive resizing.
+
+    Every weight is kept. Only the kernel of GWAP has one weight for each position: it is
+    interpolated, and divided by the number of positions that one has become, so that the pooled
+    features of an evenly filled map stay what they were.
+
+    Args:
+        model: A Melnyk-Net, uncompiled or not.
+        input_size: Height and width of the new images, a multiple of 16.
+
+    Returns:
+        An uncompiled model of the same layers; `model` is left as it is.
+
+    Raises:
+        ValueError: A size that is smaller, or no multiple of 16.
+    """
+    old = model.input_shape[1]
+    if input_size < old or input_size % 16:
+        raise ValueError(
+            f"input_size must be a multiple of 16, at least that of the network, {old}. "
+            f"Received: input_size={input_size!r}"
+        )
+    image = keras.Input((input_size, input_size, 1), name="image")
+    larger = keras.models.clone_model(model, input_tensors=image)
+    for source, target in zip(model.weights, larger.weights, strict=True):
+        # By way of numpy: on JAX two variables would share one buffer, and training frees it.
+        value = keras.ops.convert_to_numpy(source)
+        if source.shape != target.shape:
+            share = source.shape[0] * source.shape[1] / (target.shape[0] * target.shape[1])
+            value = share * keras.ops.convert_to_numpy(
+                keras.ops.image.resize(value, target.shape[:2], data_format="channels_last")
+            )
+        target.assign(value)
+    return larger
+
+
+def repooled(model, variant):
+    """The same convolutions under another pooling, to go on training it.
+
+    What a pooling can't express is averaged: a weight for each position becomes one for the map
+    (B), and one for the map becomes part of the dense kernel that reads it (A). So from A to B to
+    C and from B to A the output stays as it is; from C it stays so for evenly filled maps alone.
+
+    Args:
+        model: A Melnyk-Net with its top, uncompiled or not.
+        variant: "A", "B" or "C", as in `melnyk_net`.
+
+    Returns:
+        An uncompiled model; `model` is left as it is.
+
+    Raises:
+        ValueError: Another variant, or a model without one of the three poolings.
+    """
+    if variant not in POOLINGS:
+        choices = ", ".join(repr(name) for name in POOLINGS)
+        raise ValueError(f"variant must be one of {choices}. Received: variant={variant!r}")
+    old = [layer for layer in model.layers if layer.name in dict(POOLINGS.values())]
+    if len(old) != 1:
+        raise ValueError(f"{model.name} has no pooling of a Melnyk-Net")
+    (old,) = old
+    # What each value of the maps counts for; GAP, which has no weights, takes their mean.
+    rows, columns, channels = old.input.shape[1:]
+    share = keras.ops.convert_to_numpy(old.kernel) if old.weights else 1 / (rows * columns)
+    share = np.broadcast_to(share, (rows, columns, channels))
+    name, pooling = POOLINGS[variant]
+
+    def rebuilt(layer):
+        if layer is old:
+            return pooling(name=name, dtype=layer.dtype_policy)
+        return layer.__class__.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(model, clone_function=rebuilt)
+    other = keras.Model(copy.input, copy.output, name=f"melnyk_net_{variant.lower()}")
+    for source, target in zip(model.layers, other.layers, strict=True):
+        if source is not old:
+            # By way of numpy, as in `enlarged`.
+            target.set_weights(source.get_weights())
+    if variant == "A":
+        dense = other.get_layer("characters").kernel
+        dense.assign(keras.ops.convert_to_numpy(dense) * share.sum((0, 1))[:, None])
+    else:
+        kernel = other.get_layer(name).kernel
+        kernel.assign(share if kernel.shape == share.shape else share.mean((0, 1)))
+    return other
