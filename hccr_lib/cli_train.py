@@ -36,8 +36,8 @@ def train(
     variant: Annotated[
         str | None,
         typer.Option(
-            help="A (GAP), B (GWOAP) or C (GWAP); with --start-from, its pooling is exchanged. "
-            "Default: C."
+            help="A (GAP), B (GWOAP) or C (GWAP); with --start-from, another pooling on the same "
+            "convolutions. Default: C."
         ),
     ] = None,
     width: Annotated[
