@@ -19,7 +19,7 @@ from .cli_common import (
     usual_split,
 )
 
-PRECISIONS = ("float32", "mixed_bfloat16")
+PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
 # Below this many new images an epoch, worker processes take longer to start than they save.
 _WORTH_PROCESSES = 4_000
 
@@ -64,8 +64,8 @@ def train(
         str | None,
         typer.Option(
             metavar="DTYPE",
-            help="float32 or mixed_bfloat16 (much faster on GPUs, and on CPUs with AMX). "
-            "Default: float32.",
+            help="float32, mixed_bfloat16 (much faster on GPUs since Ampere, and on CPUs with AMX) "
+            "or mixed_float16 (for older GPUs, such as a T4). Default: float32.",
         ),
     ] = None,
     recipe: Annotated[str, typer.Option(help="fast or melnyk.")] = "fast",
@@ -148,6 +148,12 @@ def train(
                 if value is not None:
                     raise ValueError(f"{option} is that of --start-from; leave one of them out")
             model, classes = load_model(start_from)
+            policy = next(layer.dtype_policy for layer in model.layers if layer.weights)
+            if precision not in (None, policy.name):
+                raise ValueError(
+                    f"--precision: {start_from} computes in {policy.name}; leave the option out"
+                )
+            keras.config.set_dtype_policy(policy)  # this is what the record names
             if variant is not None:
                 model = repooled(model, variant)
             if input_size is not None:

@@ -1,5 +1,8 @@
 """What training reads: rows that stay on disk, orders, batches, and a share that is held out."""
 
+import threading
+import time
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -121,6 +124,44 @@ def test_a_batch_is_the_same_whenever_it_is_made_and_no_two_batches_get_the_same
     # The generator of the order of images, (seed, epoch), is not that of the first batch either.
     order = np.random.default_rng((0, 0)).integers(0, 256, (8, 4, 4, 1), np.uint8)
     assert len({batch.tobytes() for batch in (*forth, *others, order)}) == 11
+
+
+def test_threads_make_the_same_batches_ahead_and_no_more_than_they_may():
+    makers = {}
+
+    def noise(images, rng):
+        makers[int(images[0, 0, 0])] = threading.current_thread()
+        return rng.integers(0, 256, images.shape, np.uint8)
+
+    images, labels, order = numbered(40), np.arange(40), np.arange(40)
+    alone, shared = (
+        Batches(images, labels, order, 2, transform=noise, seed=(0,), workers=workers)
+        for workers in (1, 3)
+    )
+    expected = [alone[k] for k in range(20)]
+    makers.clear()
+    # As Keras does before it trains: a look at the first batch.
+    np.testing.assert_array_equal(shared[0][0], expected[0][0])
+    waited = time.monotonic() + 10
+    while len(makers) < 6 and time.monotonic() < waited:
+        time.sleep(0.01)
+    assert sorted(makers) == [0, 2, 4, 6, 8, 10]
+    assert threading.main_thread() not in [makers[k] for k in (2, 4, 6, 8, 10)]
+    for k in (0, *range(20), 7, 3):
+        for received, wanted in zip(shared[k], expected[k], strict=True):
+            np.testing.assert_array_equal(received, wanted)
+
+
+def test_an_error_in_a_thread_is_raised_where_its_batch_is_used():
+    def fragile(images, rng):
+        if (images == 4).any():
+            raise OSError("the disk is gone")
+        return images
+
+    batches = Batches(numbered(8), np.arange(8), np.arange(8), 2, transform=fragile, workers=2)
+    batches[0], batches[1]
+    with pytest.raises(OSError, match="the disk is gone"):
+        batches[2]
 
 
 def test_without_a_seed_nothing_is_left_to_chance():

@@ -25,7 +25,7 @@ def each(images):
     return {image.tobytes() for image in images}
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(characters=some_characters, n=st.integers(0, 20), seed=st.integers(0, 2**31))
 def test_the_same_seed_and_epoch_give_the_same_images(characters, n, seed):
     images, labels = fresh(characters, n, seed=seed, epoch=2)

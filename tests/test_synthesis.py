@@ -17,7 +17,6 @@ from hccr_lib.datasets.strokes import stroke_template
 from hccr_lib.datasets.synthesis import Writer, random_writer, write
 
 STYLE = {field.name: field.metadata for field in fields(Writer) if "low" in field.metadata}
-patient = settings(deadline=None)  # on a busy machine
 # How far the scanner's blur and a stroke's half-covered edge carry ink beyond a mask, in pixels.
 NEAR = 6
 
@@ -46,7 +45,6 @@ def check_bitmap(bitmap):
 # The same and not the same
 
 
-@patient
 @given(character=characters, seed=seeds, sample=samples)
 def test_the_same_character_writer_and_sample_give_the_same_bytes(character, seed, sample):
     one, two = (write(character, random_writer(seed), sample) for _ in range(2))
@@ -54,7 +52,6 @@ def test_the_same_character_writer_and_sample_give_the_same_bytes(character, see
     assert one.character == character and one.masks is None
 
 
-@patient
 @given(character=characters, seed=seeds)
 def test_neither_masks_nor_anything_written_before_change_a_bitmap(character, seed):
     writer = random_writer(seed)
@@ -63,7 +60,6 @@ def test_neither_masks_nor_anything_written_before_change_a_bitmap(character, se
     np.testing.assert_array_equal(write(character, writer, masks=True).bitmap, plain)
 
 
-@patient
 @given(character=characters, seed=seeds)
 def test_samples_writers_and_characters_differ(character, seed):
     def bytes_of(*args):
@@ -111,7 +107,6 @@ def test_the_number_of_threads_of_opencv_changes_nothing():
 # Writers
 
 
-@patient
 @given(seed=seeds)
 def test_a_random_writer_is_made_of_finite_numbers(seed):
     writer = random_writer(seed)
@@ -132,7 +127,6 @@ def test_most_random_writers_lie_in_the_range_that_the_sliders_show(name):
     assert values.std() > 0.05 * (high - low), "all writers are alike"
 
 
-@patient
 @given(seed=seeds, name=st.sampled_from(list(STYLE)))
 def test_a_fixed_style_leaves_the_others_as_the_seed_has_them(seed, name):
     value = STYLE[name]["high"]
@@ -232,7 +226,6 @@ def test_all_characters_can_be_written_at_the_corners_of_style(turn):
             assert max(bitmap.shape) < 600
 
 
-@patient
 @given(character=characters, style=styles, seed=seeds, sample=samples)
 def test_any_style_within_the_ranges_gives_a_bitmap(character, style, seed, sample):
     written = write(character, Writer(seed=seed, **style), sample, masks=True)
@@ -241,7 +234,7 @@ def test_any_style_within_the_ranges_gives_a_bitmap(character, style, seed, samp
     assert normalize(written.bitmap).max() > 0
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(character=characters, seed=seeds, name=st.sampled_from(list(STYLE)), up=st.booleans())
 def test_beyond_its_range_a_style_gives_a_bitmap_or_is_named(character, seed, name, up):
     low, high = STYLE[name]["low"], STYLE[name]["high"]
@@ -291,7 +284,6 @@ def test_bitmaps_survive_a_gnt_file(tmp_path):
 # Strokes
 
 
-@patient
 @given(character=characters, seed=seeds)
 def test_masks_are_the_ink(character, seed):
     """Every stroke has pixels, all dark ink belongs to a stroke, and far from all there is none."""
@@ -306,7 +298,6 @@ def test_masks_are_the_ink(character, seed):
         assert bitmap[union].mean() < bitmap[~union].mean() - 30
 
 
-@patient
 @given(character=characters, seed=seeds, data=st.data())
 def test_without_a_stroke_nothing_else_moves(character, seed, data):
     """Only pixels in or near the stroke change, or where the stroke before is joined to it."""
@@ -330,7 +321,6 @@ def test_without_a_stroke_nothing_else_moves(character, seed, data):
     assert (rest.bitmap[alone] == 255).all()
 
 
-@patient
 @given(character=characters, seed=seeds)
 def test_without_all_strokes_there_is_paper(character, seed):
     every = tuple(range(len(stroke_template(character))))
@@ -339,7 +329,7 @@ def test_without_all_strokes_there_is_paper(character, seed):
     assert not written.masks.any()
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(character=characters, seed=seeds, data=st.data())
 def test_without_takes_strokes_in_any_order(character, seed, data):
     strokes = st.integers(0, len(stroke_template(character)) - 1)
@@ -352,7 +342,6 @@ def test_without_takes_strokes_in_any_order(character, seed, data):
         np.testing.assert_array_equal(one, write(character, writer).bitmap)
 
 
-@patient
 @given(character=characters, seed=seeds, data=st.data())
 def test_where_nothing_is_joined_a_stroke_goes_without_a_trace(character, seed, data):
     writer = random_writer(seed, join=0.0)

@@ -158,6 +158,29 @@ def test_a_run_killed_by_the_system_resumes(whole_run, tmp_path):
     assert same_weights(resumed, expected)
 
 
+def test_half_precision_with_a_scaled_loss_resumes_too(tmp_path):
+    def killed(epoch):
+        if epoch == 2:
+            raise Killed
+        return tiny_data(epoch)
+
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16")
+    try:
+        keras.utils.set_random_seed(1)
+        whole, resumed, other = tiny_net(), tiny_net(), tiny_net()
+    finally:
+        keras.config.set_dtype_policy(before)
+    other.set_weights(whole.get_weights())
+    train(whole, tiny_data, run_dir=tmp_path / "whole", **OPTIONS)
+    assert isinstance(whole.optimizer, keras.optimizers.LossScaleOptimizer)
+    with pytest.raises(Killed):
+        train(other, killed, run_dir=tmp_path / "run", **OPTIONS)
+    record = train(resumed, tiny_data, run_dir=tmp_path / "run", **OPTIONS)
+    assert same_weights(whole, resumed)
+    assert all(np.isfinite(epoch["loss"]) for epoch in record["epochs"])
+
+
 @pytest.mark.parametrize("workers", [1, 5])
 def test_the_number_of_workers_changes_nothing(whole_run, workers, tmp_path):
     name, expected, _, _ = whole_run

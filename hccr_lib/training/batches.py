@@ -4,6 +4,8 @@ A set may be larger than memory: arrays may be maps of files, of which a batch r
 only, and what is done to images is done to a batch.
 """
 
+from concurrent.futures import ThreadPoolExecutor
+
 import keras
 import numpy as np
 
@@ -27,15 +29,15 @@ class Batches(keras.utils.PyDataset):
         transform: `(images, rng) -> images`, done to each batch; None does nothing.
         seed: Tuple of numbers. Batch k is transformed with a generator made of these and k, so
             that it is the same whoever makes it, and when. None: `transform` gets None for `rng`.
-        workers: Threads that make batches ahead, in order; on TensorFlow only.
+        workers: Threads that make batches ahead, while the network computes. Keras has threads of
+            its own for this, but on JAX and PyTorch (Keras 3.15) they lose a batch of the first
+            epoch of a process, which then is not the same epoch resumed.
     """
 
     def __init__(self, images, labels, order, batch_size, *, transform=None, seed=None, workers=1):
-        # On JAX and PyTorch Keras draws a batch before the first epoch of a process; with threads
-        # (Keras 3.15) that epoch then trains on other batches than the same epoch resumed.
-        if keras.backend.backend() != "tensorflow":
-            workers = 1
-        super().__init__(workers=workers, max_queue_size=2 * workers + 2)
+        super().__init__()
+        self.threads = ThreadPoolExecutor(workers) if workers > 1 else None
+        self.ahead, self.most_ahead = {}, 2 * workers
         self.images, self.labels, self.order = images, labels, order
         self.batch_size, self.transform, self.seed = batch_size, transform, seed
 
@@ -43,6 +45,15 @@ class Batches(keras.utils.PyDataset):
         return -(-len(self.order) // self.batch_size)
 
     def __getitem__(self, index):
+        ready = self.ahead.pop(index, None)
+        if self.threads is not None:
+            for later in range(index + 1, min(index + self.most_ahead, len(self))):
+                if later not in self.ahead:
+                    self.ahead[later] = self.threads.submit(self.made, later)
+        return self.made(index) if ready is None else ready.result()
+
+    def made(self, index):
+        """Batch `index`: `(images, labels)`."""
         chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         images = self.images[chosen]
         if self.transform is not None:

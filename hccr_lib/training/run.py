@@ -73,9 +73,8 @@ def train(
             resizing. `rng` is a `numpy.random.Generator` of that batch, or None for validation,
             where nothing is left to chance. Called in threads; the images must not be changed
             in place.
-        workers: Threads that make batches ahead, with the same result for any number of them; on
-            TensorFlow only.
-            None: as many as there are cores, where there is a `transform`.
+        workers: Threads that make batches ahead; the result is the same for any number of them.
+            None: as many as there are cores where there is a `transform`, else one.
         seed: Decides batch order, what `transform` draws, and dropout.
         characters: The classes in label order; kept in the record.
         description: One line about the data; kept in the record.
@@ -142,13 +141,15 @@ def train(
                 raise ValueError(f"{name} must be at least 1. Received: {name}={settings[name]}")
 
         steps = len(images) // batch_size
-        optimizer = plan.optimizer(settings["learning_rate"], steps * settings["epochs"])
         model.compile(
-            optimizer,
+            plan.optimizer(settings["learning_rate"], steps * settings["epochs"]),
             loss="sparse_categorical_crossentropy",
             metrics=["accuracy"],
             jit_compile=fastest_jit() if jit_compile is None else jit_compile,
         )
+        optimizer = (
+            model.optimizer
+        )  # in mixed_float16 Keras has put one that scales the loss around it
         optimizer.build(model.trainable_variables)
         if record:
             check_same(run_dir, record, settings, characters)
