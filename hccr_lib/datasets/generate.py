@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import os
 from collections.abc import Iterator
 from concurrent.futures import as_completed
 from pathlib import Path
@@ -14,7 +13,7 @@ from ..progress import progress
 from .gnt import Sample, write_gnt
 from .prepare import DatasetError
 from .synthesis import SYNTHESIS_VERSION, random_writer, write
-from .workers import worker_pool
+from .workers import cores, worker_pool
 
 # Below this many images one process is done before others have started.
 _WORTH_PROCESSES = 20_000
@@ -70,8 +69,7 @@ def generate(
         jobs = [(writer_file(folder, i), i, characters, samples, seed) for i in missing]
         per_writer = len(characters) * samples
         if processes is None:
-            is_large = len(missing) * per_writer > _WORTH_PROCESSES
-            processes = (os.cpu_count() or 1) if is_large else 1
+            processes = cores() if len(missing) * per_writer > _WORTH_PROCESSES else 1
         done = (writers - len(missing)) * per_writer
         with progress("Writing by hand", writers * per_writer, done=done) as advance:
             try:
