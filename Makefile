@@ -1,4 +1,4 @@
-# HCCR Explained. Everything happens in this folder: .venv, .venv-jax, _build, book/node_modules.
+# HCCR Explained. Everything happens in this folder: .venv, .venv-jax, _build, book/node_modules, runs.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
@@ -91,7 +91,7 @@ constraints: .venv/.ready .venv-jax/.ready  ## record the installed versions in 
 	mv constraints.new constraints.txt
 
 .PHONY: clean
-clean:  ## remove all that make has made
+clean:  ## remove what make has made, but for trained networks (runs)
 	rm -rf .venv .venv-jax _build book/node_modules book/assets/mathjax
 
 # The environments. A changed requirement installs again; what is there already stays.

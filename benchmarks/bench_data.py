@@ -4,8 +4,8 @@
 
 A set on disk, larger than one pool of `shuffled_blocks`, is read in shuffled blocks and cut into
 batches of 256 by 1, 2, 4, ... threads, as Keras runs them in training: as it is, and augmented.
-Synthetic handwriting is written by as many processes. All counts take turns, and each rate is the
-median of the turns. The files' pages are in memory: how fast a disk is, this does not measure.
+The counts take turns. Then synthetic handwriting is written by as many processes. Each rate is the
+median of its turns. The files' pages are in memory: how fast a disk is, this does not measure.
 """
 
 import argparse

@@ -121,6 +121,8 @@ class FusedBatchNormalization(keras.layers.BatchNormalization):
     operations, each of which reads the whole feature map from memory; on a CPU that takes longer
     than the convolutions. Other backends compile it into as few operations by themselves.
 
+    Only `momentum` and `epsilon` may be other than Keras's defaults, of its own arguments.
+
     Input shape, output shape:
         `(batch, h, w, c)`.
     """
