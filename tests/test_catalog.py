@@ -32,6 +32,7 @@ from hccr_lib.datasets import (
 )
 from hccr_lib.datasets.catalog import NOT_ASKED_FOR
 from hccr_lib.datasets.prepare import NAMELESS, OUTSIDE, UNREADABLE, character_in_name
+from hccr_lib.datasets.rows import Rows
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -158,6 +159,10 @@ def test_choose_keeps_images_with_their_labels(tmp_path):
     assert some.present == "犬大"
     np.testing.assert_array_equal(some.images, data.images[[1, 4, 5]])
     assert len(choose(some, "丁")) == 0
+    noted = choose(data, "犬大丁", copy=False)
+    assert isinstance(noted.images, Rows)
+    np.testing.assert_array_equal(noted.images[:], some.images)
+    assert choose(noted, "犬", copy=False).images[:].tolist() == data.images[[4]].tolist()
 
 
 @pytest.mark.parametrize(

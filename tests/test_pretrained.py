@@ -1,4 +1,4 @@
-"""The course's own weights: their file, its description, and networks that grow."""
+"""The course's own weights: their file and its description."""
 
 import json
 
@@ -8,6 +8,7 @@ import pytest
 from keras import ops
 from test_weights import random_net
 
+from hccr_lib.evaluation import load_model
 from hccr_lib.models import melnyk_net, weights
 
 SMALL = {"variant": "C", "num_classes": 3755, "width": 0.125, "input_size": 16}
@@ -74,6 +75,23 @@ def test_weights_of_another_network(home, received, named):
     weights.save_pretrained(random_net(), home, settings=SMALL, record={})
     with pytest.raises(ValueError, match=f"with {named}"):
         melnyk_net("C", weights="synthetic", **received)
+
+
+def test_weights_under_the_name_of_another_network(home):
+    weights.save_pretrained(random_net(), home, settings=SMALL, record={})
+    for suffix in (".npz", ".json"):
+        home.with_suffix(suffix).rename(home.with_name(f"melnyk_net_a{suffix}"))
+    with pytest.raises(ValueError, match=r"with variant='C'\. Received: variant='A'"):
+        melnyk_net("A", weights="synthetic")
+
+
+def test_each_network_is_loaded_by_its_name(home):
+    for variant in "AC":
+        settings = {**SMALL, "variant": variant}
+        file = weights.pretrained_file(f"melnyk_net_{variant.lower()}")
+        weights.save_pretrained(melnyk_net(**settings), file, settings=settings, record={})
+    for name in weights.pretrained_networks():
+        assert load_model(name)[0].name == name
 
 
 def test_absent_damaged_and_missing_files(home):

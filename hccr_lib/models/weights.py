@@ -87,13 +87,13 @@ def pretrained_record(path):
     """What is known about weights of the course: the JSON beside the `.npz` file `path`.
 
     Raises:
-        FileNotFoundError: There are none.
+        FileNotFoundError: No such file.
         ValueError: A JSON of another kind.
     """
     path = Path(path).with_suffix(".json")
     if not path.is_file():
         raise FileNotFoundError(
-            f"{path}: these weights do not come with the course (yet); `make weights` makes them"
+            f"{path}: no such weights come with the course; `make weights` makes them"
         )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
