@@ -2,7 +2,7 @@
 
     make weights                               at full size on a GPU, else at half the width
     make weights SCALE=full                    one scale whatever the machine
-    python data/make_weights.py --scale tiny --out weights-tiny    minutes; to try the program
+    make weights SCALE=tiny                    minutes, into weights-tiny; to try the program
 
 Every step is a command that you can type; a step that was interrupted goes on where it stopped.
 `HCCR_SCALE` chooses the scale where `--scale` does not.
@@ -24,9 +24,11 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from hccr_lib.models import melnyk_net  # noqa: E402  (needs the path above)
+from hccr_lib.evaluation import load_model  # noqa: E402  (all need the path above)
+from hccr_lib.models import melnyk_net  # noqa: E402
 from hccr_lib.models.backend import accelerators  # noqa: E402
 from hccr_lib.models.weights import PRETRAINED, save_pretrained  # noqa: E402
+from hccr_lib.training.record import read_record  # noqa: E402
 
 _NEW = "--characters level1 --pooling-starts-as mean"
 _FULL = (
@@ -76,14 +78,23 @@ def main() -> None:
     parser.add_argument("--scale", choices=SCALES, default=os.environ.get("HCCR_SCALE"))
     parser.add_argument("--variants", default="ABC", help="which of the scale's; default: all")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where trainings are kept")
-    parser.add_argument("--out", type=Path, default=PRETRAINED / "synthetic")
+    parser.add_argument(
+        "--out",
+        type=Path,
+        help="where the weights go; default: data/weights/synthetic, which is what ships, and "
+        "weights-tiny for the scale that reads nothing",
+    )
     arguments = parser.parse_args()
     scale = arguments.scale or usual_scale()
     if scale not in SCALES:
         parser.error(f"HCCR_SCALE must be one of {', '.join(SCALES)}, received {scale!r}")
+    if not set(arguments.variants) & set(SCALES[scale]):
+        parser.error(f"scale {scale} has none of the variants {arguments.variants!r}")
+    shipped = PRETRAINED / "synthetic"
+    out = arguments.out or (Path("weights-tiny") if scale == "tiny" else shipped)
     for variant, (settings, trainings) in SCALES[scale].items():
         if variant in arguments.variants:
-            make(variant, settings, trainings, arguments.runs / f"weights-{scale}", arguments.out)
+            make(variant, settings, trainings, arguments.runs / f"weights-{scale}", out)
 
 
 def usual_scale() -> str:
@@ -97,9 +108,6 @@ def make(variant: str, settings: dict, trainings: dict, runs: Path, out: Path) -
         command = ["train", str(folders[name]), *options.format_map(folders).split()]
         print(f"hccr {' '.join(command)}", flush=True)
         subprocess.run([sys.executable, "-m", "hccr_lib", *command], check=True)
-
-    from hccr_lib.evaluation import load_model
-    from hccr_lib.training.record import read_record
 
     # Built anew, it computes in float32 whatever it was trained in.
     network = melnyk_net(variant, **settings)

@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from hccr_lib import cli_train
+from hccr_lib import cli_train, training
 from hccr_lib.characters import LEVEL1
 from hccr_lib.cli import app
 from hccr_lib.datasets import Sample, load, read_gnt, write_gnt
@@ -168,7 +168,14 @@ def test_characters_may_be_a_text_a_file_or_a_dataset(tmp_path):
 SMALL = ("--width", 0.1, "--input-size", 16, "--batch-size", 16, "--epochs", 1)
 
 
-def test_train_on_fresh_handwriting_evaluate_and_go_on_with_real_samples(tmp_path):
+@pytest.fixture
+def precision_again():
+    before = keras.config.dtype_policy()
+    yield
+    keras.config.set_dtype_policy(before)
+
+
+def test_train_on_fresh_handwriting_evaluate_and_go_on_with_real_samples(tmp_path, precision_again):
     run = tmp_path / "run"
     command = ("train", run, "--characters", CLASSES, *SMALL, "--images-per-epoch", 32)
     assert "1 epochs" in succeeds(*command)
@@ -191,6 +198,48 @@ def test_train_on_fresh_handwriting_evaluate_and_go_on_with_real_samples(tmp_pat
     )
     record = json.loads((larger / "record.json").read_text(encoding="utf-8"))
     assert record["settings"]["data"]["shape"] == [32, 32]
+    half = ("train", run, "--characters", CLASSES, *SMALL, "--images-per-epoch", 32)
+    assert "with dtype_policy='float32'" in fails(*half, "--precision", "mixed_bfloat16")
+
+
+@pytest.fixture
+def built(monkeypatch, precision_again):
+    """The networks that `hccr train` would train, and the precision that it would record."""
+    found = []
+
+    def stand_in(model, data, **options):
+        found.append((model, keras.config.dtype_policy().name))
+        return {"epochs": [{"accuracy": 0}], "seconds": 0, "images_per_second": 0}
+
+    monkeypatch.setattr(training, "train", stand_in)
+    return found
+
+
+def test_train_builds_what_its_options_say(tmp_path, built):
+    options = ("--variant", "B", "--dropout", 0.2, "--pooling-starts-as", "mean")
+    more = ("--width", 0.1, "--input-size", 32, "--precision", "mixed_bfloat16")
+    command = ("train", tmp_path / "run", "--characters", CLASSES, "--images-per-epoch", 8)
+    succeeds(*command, *options, *more)
+    ((model, recorded),) = built
+    assert model.get_layer("dropout").rate == 0.2
+    np.testing.assert_array_equal(model.get_layer("gwoap").get_weights()[0], 0.25)  # of 2 x 2
+    assert model.get_layer("conv1_1").compute_dtype == "bfloat16"
+    assert recorded == "mixed_bfloat16"
+    assert "--precision must be one of" in fails("train", "x", "--precision", "float8")
+
+
+def test_train_goes_on_with_another_pooling_in_the_precision_of_the_network(
+    tmp_path, network, built
+):
+    command = ("train", tmp_path / "run", "--start-from", network, "--images-per-epoch", 8)
+    succeeds(*command, "--variant", "A", "--input-size", 32)
+    assert "computes in float32" in fails(*command, "--precision", "mixed_bfloat16")
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    succeeds(*command, "--precision", "float32")
+    (model, _), (_, recorded) = built
+    assert model.get_layer("gap").output.shape == (None, 48)
+    assert model.input_shape == (None, 32, 32, 1)
+    assert recorded == "float32"
 
 
 @pytest.fixture

@@ -42,6 +42,12 @@ def test_each_convolution_is_normalised_then_rectified():
     assert kinds[-3:] == ["GlobalAveragePooling2D", "Dropout", "Dense"]
 
 
+def test_dropout_is_the_papers_unless_told_otherwise():
+    for options, rate in (({}, 0.5), ({"dropout": 0.2}, 0.2)):
+        model = melnyk_net("C", num_classes=2, width=0.1, input_size=16, **options)
+        assert model.get_layer("dropout").rate == rate
+
+
 def test_initial_weights_and_regularizers():
     model = melnyk_net("C")
     *_, pooling, _, dense = model.layers
@@ -149,6 +155,9 @@ def test_damaged_weights(tmp_path, ending):
         ({"width": float("nan")}, ValueError, "Received: width=nan"),
         ({"input_size": 100}, ValueError, "multiple of 16.*Received: input_size=100"),
         ({"input_size": 0}, ValueError, "Received: input_size=0"),
+        ({"dropout": 1}, ValueError, "Received: dropout=1"),
+        ({"dropout": -0.1}, ValueError, "Received: dropout=-0.1"),
+        ({"dropout": float("nan")}, ValueError, "Received: dropout=nan"),
         ({"weights": "imagenet"}, ValueError, "Received: weights='imagenet'"),
         ({"weights": "nowhere.keras"}, FileNotFoundError, "Received: weights='nowhere.keras'"),
     ],

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from hccr_lib.characters import LEVEL1
 from hccr_lib.datasets.stream import fresh, fresh_epochs
-from hccr_lib.datasets.workers import worker_pool
+from hccr_lib.datasets.workers import cores, worker_pool
 
 some_characters = st.text(st.sampled_from(LEVEL1), min_size=1, max_size=8)
 
@@ -106,6 +106,21 @@ def test_worker_processes_end_at_once_with_an_error():
         raise KeyboardInterrupt
     assert children() == before
     assert time.monotonic() - started < 30
+
+
+@pytest.mark.skipif(os.name != "posix", reason="signals of another kind")
+def test_a_worker_leaves_ctrl_c_to_its_parent():
+    before = children()
+    with worker_pool(1) as pool:
+        (worker,) = children() - before
+        os.kill(worker.pid, signal.SIGINT)
+        assert pool.submit(int).result() == 0
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_getaffinity"), reason="every core may be used")
+def test_only_cores_that_may_be_used_are_counted(monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: {0, 5, 7})
+    assert cores() == 3
 
 
 PARENT = """

@@ -4,13 +4,10 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from test_pretrained import images
 from test_weights import random_net
 
 from hccr_lib.models import melnyk_net, transfer
-
-
-def images(side, n=4):
-    return np.random.default_rng(5).integers(0, 256, (n, side, side, 1), np.uint8)
 
 
 def test_a_network_that_has_grown_has_the_same_weights_and_pools_an_even_map_alike():

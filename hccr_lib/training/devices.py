@@ -14,7 +14,8 @@ def every_device(devices=None):
     On JAX through `keras.distribution.DataParallel`, on TensorFlow through
     `tf.distribute.MirroredStrategy`. Melnyk-Net's batch normalization takes its statistics over
     the whole batch on both, so the losses are those of one device. On PyTorch, and where there
-    is only one device, nothing is changed.
+    is only one device, nothing is changed. JAX must be able to share each batch evenly, so there
+    the batch size, and the number of images that are validated, are multiples of the devices'.
 
     Args:
         devices: Names as `hccr_lib.models.backend.accelerators` gives them. None: all of those.

@@ -4,6 +4,7 @@ import shutil
 from contextlib import contextmanager, suppress
 
 import filelock
+import keras
 
 from hccr_lib.files import remove_parts
 from hccr_lib.training.record import check_room, write_record
@@ -69,11 +70,12 @@ def finish(model, run_dir, record):
 
 
 def check_same(run_dir, record, settings, characters):
-    """Raises ValueError if the record of a run names other settings, or other characters."""
-    old = {**record["settings"], "characters": record["characters"]}
-    for name, value in {**settings, "characters": characters}.items():
-        if old[name] != value:
+    """Raises ValueError if a run's record names other settings, characters or precision."""
+    policy = keras.config.dtype_policy().name
+    for name, value in {**settings, "characters": characters, "dtype_policy": policy}.items():
+        old = record["settings"].get(name, record.get(name))
+        if old != value:
             raise ValueError(
-                f"{run_dir} holds a run with {name}={old[name]!r}; choose another run_dir, or "
+                f"{run_dir} holds a run with {name}={old!r}; choose another run_dir, or "
                 f"repeat its settings. Received: {name}={value!r}"
             )

@@ -147,9 +147,7 @@ def train(
             metrics=["accuracy"],
             jit_compile=fastest_jit() if jit_compile is None else jit_compile,
         )
-        optimizer = (
-            model.optimizer
-        )  # in mixed_float16 Keras has put one that scales the loss around it
+        optimizer = model.optimizer  # with mixed_float16, Keras's loss scaling is around it
         optimizer.build(model.trainable_variables)
         if record:
             check_same(run_dir, record, settings, characters)
