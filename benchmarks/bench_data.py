@@ -3,7 +3,7 @@
     python benchmarks/bench_data.py [--out data/results/bench/data.json] [--images 131072]
 
 A set on disk, larger than one pool of `shuffled_blocks`, is read in shuffled blocks and cut into
-batches of 256 by 1, 2, 4, ... threads, as Keras runs them in training: as it is, and augmented.
+batches of 256 by 1, 2, 4, ... threads, as in training: as it is, and augmented.
 The counts take turns. Then synthetic handwriting is written by as many processes. Each rate is the
 median of its turns. The files' pages are in memory: how fast a disk is, this does not measure.
 """
@@ -14,7 +14,6 @@ import platform
 import statistics
 import tempfile
 import time
-from multiprocessing.pool import ThreadPool
 from pathlib import Path
 
 import cv2
@@ -56,11 +55,12 @@ def batching(images: np.ndarray, threads: int, transform, turn: int) -> float:
     if transform is not None:
         order = order[: AUGMENTED * threads]
     labels = np.zeros(len(images), np.int32)
-    batches = Batches(images, labels, order, BATCH, transform=transform, seed=(turn,))
-    with ThreadPool(threads) as pool:
-        started = time.perf_counter()
-        seen = sum(len(known) for _, known in pool.imap(batches.__getitem__, range(len(batches))))
-        return seen / (time.perf_counter() - started)
+    batches = Batches(
+        images, labels, order, BATCH, transform=transform, seed=(turn,), workers=threads
+    )
+    started = time.perf_counter()
+    seen = sum(len(batches[k][1]) for k in range(len(batches)))
+    return seen / (time.perf_counter() - started)
 
 
 def writing(images_of, n: int, turn: int) -> float:
