@@ -450,6 +450,8 @@ def test_a_worker_that_is_killed_is_said_in_one_line_and_leaves_nothing(cache, m
 def test_ctrl_c_ends_all_processes_at_once_and_the_next_call_goes_on(cache):
     settings = dict(characters=LEVEL1[:200], writers=200)
     code = (
+        # A test in the background of a shell ignores Ctrl-C, and so do the processes it starts.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler)\n"
         "from hccr_lib.datasets import load\n"
         f"if __name__ == '__main__': load('synthetic', **{settings}, processes=2)"
     )

@@ -20,32 +20,21 @@ discriminative localization", CVPR 2016, eq. 2; all three: Melnyk et al., Soft C
 eqs. 1, 8 and 9.
 """
 
-from math import ceil
 from typing import NamedTuple
-from weakref import WeakKeyDictionary
 
 import keras
 import numpy as np
 from keras import layers, ops
 
+from hccr_lib.explain.inputs import batches, checked_classes, checked_images, filled
+from hccr_lib.explain.parts import WEIGHTED, pooled_head, remembered
 from hccr_lib.models.backend import fastest_jit
-from hccr_lib.models.layers import (
-    GlobalWeightedAveragePooling2D,
-    GlobalWeightedOutputAveragePooling2D,
-)
-
-WEIGHTED = (GlobalWeightedAveragePooling2D, GlobalWeightedOutputAveragePooling2D)
-TRANSPARENT = (layers.Dropout, layers.Activation, layers.Softmax, layers.Identity)
 
 
 class _Head(NamedTuple):
     trunk: keras.Model  # images -> feature maps, pooled features; the part worth compiling
     pooling: layers.Layer
     dense: layers.Dense
-    made_from: list  # the outputs and variables of the model when the trunk was built
-
-
-_heads: WeakKeyDictionary = WeakKeyDictionary()
 
 
 def cam(model, images, classes=None, *, batch_size=64):
@@ -98,14 +87,12 @@ def cam_and_logits(model, images, classes=None, *, batch_size=64):
     kernel = ops.convert_to_tensor(head.dense.kernel)
     bias = head.dense.bias if head.dense.use_bias else 0.0
     value = head.pooling.kernel if isinstance(head.pooling, WEIGHTED) else 1.0
-    images = _checked_images(model, images, batch_size)
-    classes = _checked_classes(classes, len(images), head.dense.units)
+    images = checked_images(model, images, batch_size)
+    classes = checked_classes(classes, len(images), head.dense.units)
 
     maps, logits = [], []
-    # Batches of equal size, the last one filled up: one shape, so nothing is traced twice.
-    step = ceil(len(images) / ceil(len(images) / batch_size))
-    for start in range(0, len(images), step):
-        batch = _filled(images[start : start + step], step)
+    for part in batches(len(images), batch_size):
+        batch = filled(images[part], part)
         features, pooled = (
             ops.cast(output, kernel.dtype) for output in head.trunk.predict_on_batch(batch)
         )
@@ -113,13 +100,39 @@ def cam_and_logits(model, images, classes=None, *, batch_size=64):
         if classes is None:
             chosen = logits[-1].argmax(axis=1)[:, None]
         else:
-            chosen = classes if classes.ndim == 1 else _filled(classes[start : start + step], step)
+            chosen = classes if classes.ndim == 1 else filled(classes[part], part)
         maps.append(ops.convert_to_numpy(_maps(features * value, kernel, chosen)))
     maps, logits = (
         parts[0] if len(parts) == 1 else np.concatenate(parts)[: len(images)]
         for parts in (maps, logits)
     )
     return np.moveaxis(maps, -1, 1).astype("float32", copy=False), logits.astype("float32")
+
+
+def contrastive_cam(model, images, classes, against, *, batch_size=64):
+    """What speaks for one class rather than for another: the difference of their maps.
+
+    Its sum (its mean for GAP) and the difference of the biases are the difference of the logits,
+    so it shows what decides between look-alikes; what both share cancels.
+
+    Args:
+        model, images, batch_size: As for `cam`.
+        classes, against: `(k,)` or `(n, k)` ints, alike in shape: for each map the class that it
+            speaks for, and the one that it speaks against.
+
+    Returns:
+        float32 `(n, k, h', w')`; positive speaks for `classes`.
+
+    Raises:
+        TypeError, ValueError: As for `cam`; also where the two do not have one shape.
+    """
+    classes, against = np.asarray(classes), np.asarray(against)
+    if classes.shape != against.shape:
+        raise ValueError(
+            f"classes and against must have one shape. Received: {classes.shape}, {against.shape}"
+        )
+    both = cam(model, images, np.concatenate([classes, against], axis=-1), batch_size=batch_size)
+    return both[:, : classes.shape[-1]] - both[:, classes.shape[-1] :]
 
 
 def _maps(evidence, kernel, classes):
@@ -135,102 +148,11 @@ def _maps(evidence, kernel, classes):
 
 def _head(model):
     """The parts of the model that a CAM needs; found once for each model, then remembered."""
-    if not isinstance(model, keras.Model) or not getattr(model, "outputs", None):
-        raise TypeError(f"cam needs a functional or built sequential Model. Received: {model!r}")
-    made_from = [*model.outputs, *model.variables]
-    head = _heads.get(model)
-    # Variables are shared with the model, so new values are seen. New variables need a new trunk.
-    if head is None or [*map(id, head.made_from)] != [*map(id, made_from)]:
-        features, pooling, pooled, dense = _take_apart(model)
+
+    def found():
+        features, pooling, pooled, dense = pooled_head(model)
         trunk = keras.Model(model.inputs, [features, pooled])
         trunk.compile(optimizer=None, jit_compile=fastest_jit())
-        head = _heads[model] = _Head(trunk, pooling, dense, made_from)
-    return head
+        return _Head(trunk, pooling, dense)
 
-
-def _take_apart(model):
-    if len(model.inputs) != 1 or len(model.outputs) != 1:
-        raise ValueError(
-            f"cam needs a model with one input and one output. "
-            f"Received: {len(model.inputs)} inputs, {len(model.outputs)} outputs"
-        )
-    dense, before, _ = _last_layer(model.outputs[0])
-    _expect(model, dense, layers.Dense)
-    pooling, features, pooled = _last_layer(before)
-    _expect(model, pooling, (layers.GlobalAveragePooling2D, *WEIGHTED))
-    if dense.quantization_mode is not None:
-        raise ValueError(
-            f"cam reads float weights. Received: layer {dense.name!r} quantized to "
-            f"{dense.quantization_mode}"
-        )
-    if isinstance(pooling, layers.GlobalAveragePooling2D) and (
-        pooling.keepdims or pooling.data_format != "channels_last"
-    ):
-        raise ValueError(
-            f"cam reads maps with the channels last, pooled to (batch, channels). Received: layer "
-            f"{pooling.name!r}, data_format={pooling.data_format!r}, keepdims={pooling.keepdims}"
-        )
-    return features, pooling, pooled, dense
-
-
-def _last_layer(tensor):
-    """The layer that made a tensor, its input and its output, looking through dropout."""
-    while True:
-        layer, node_index, _ = tensor._keras_history
-        inputs = layer._inbound_nodes[node_index].input_tensors
-        if not isinstance(layer, TRANSPARENT):
-            return layer, inputs[0] if inputs else None, tensor
-        tensor = inputs[0]
-
-
-def _expect(model, layer, kinds):
-    if not isinstance(layer, kinds):
-        last = " > ".join(type(each).__name__ for each in model.layers[-4:])
-        raise ValueError(
-            f"cam needs a model that ends in global average pooling (plain or weighted) and one "
-            f"dense layer; layer {layer.name!r} is in the way. Received: ... > {last}"
-        )
-
-
-def _checked_images(model, images, batch_size):
-    images = np.asarray(images)
-    expected = tuple(model.input_shape)
-    if images.ndim == 3 and len(expected) == 4 and expected[-1] == 1:
-        images = images[..., None]
-    fits = images.ndim == len(expected) and all(
-        want in (None, have) for want, have in zip(expected[1:], images.shape[1:], strict=True)
-    )
-    if not fits or len(images) == 0:
-        raise ValueError(
-            f"images must have the shape {('n', *expected[1:])}, n at least 1 "
-            f"(a single channel may be left out). Received: {images.shape}"
-        )
-    if images.dtype.kind == "f" and not np.isfinite(images).all():
-        first = int(np.flatnonzero(~np.isfinite(images).all(axis=(1, 2, 3)))[0])
-        raise ValueError(f"images must be finite numbers. Received: NaN or inf in image {first}")
-    if images.dtype.kind not in "uif":
-        raise TypeError(f"images must be integers or floats. Received: dtype {images.dtype}")
-    if batch_size < 1:
-        raise ValueError(f"batch_size must be at least 1. Received: batch_size={batch_size}")
-    return images
-
-
-def _checked_classes(classes, n, number):
-    if classes is None:
-        return None
-    classes = np.asarray(classes)
-    if classes.dtype.kind not in "ui":
-        raise TypeError(f"classes must be integers. Received: dtype {classes.dtype}")
-    if classes.ndim not in (1, 2) or (classes.ndim == 2 and len(classes) != n):
-        raise ValueError(f"classes must be (k,) or ({n}, k). Received: shape {classes.shape}")
-    if classes.size == 0:
-        raise ValueError(f"There is no class to explain. Received: shape {classes.shape}")
-    if classes.min() < 0 or classes.max() >= number:
-        wrong = classes.min() if classes.min() < 0 else classes.max()
-        raise ValueError(f"classes must be in 0..{number - 1}. Received: {wrong}")
-    return classes
-
-
-def _filled(batch, size):
-    missing = size - len(batch)
-    return np.concatenate([batch, np.repeat(batch[-1:], missing, axis=0)]) if missing else batch
+    return remembered(model, "cam", found)
