@@ -1,8 +1,10 @@
 """The gradient of logits with respect to a layer: the one thing that differs by backend."""
 
 import keras
+import numpy as np
 from keras import layers, ops
 
+from hccr_lib.explain.inputs import batches, filled
 from hccr_lib.explain.parts import last_dense, maps_of, remembered
 from hccr_lib.models.backend import fastest_jit
 
@@ -27,6 +29,14 @@ def logit_model(model):
         return _compiled(keras.Model(model.inputs, _Logits(dense)(before)))
 
     return remembered(model, "logits", make)
+
+
+def logits_of(model, images, batch_size):
+    """Logits of checked images, numpy float32 `(n, classes)`."""
+    network = logit_model(model)
+    parts = batches(len(images), batch_size)
+    logits = [network.predict_on_batch(filled(images[part], part)) for part in parts]
+    return np.concatenate(logits)[: len(images)].astype(np.float32)
 
 
 def input_gradient(model):

@@ -2,8 +2,8 @@
 
 import numpy as np
 
-from hccr_lib.explain.gradients import logit_model
-from hccr_lib.explain.inputs import batches, checked_classes, checked_images, filled
+from hccr_lib.explain.gradients import logits_of
+from hccr_lib.explain.inputs import checked_classes, checked_images
 
 
 def stroke_drops(model, images, masks, classes=None, *, batch_size=64):
@@ -25,7 +25,6 @@ def stroke_drops(model, images, masks, classes=None, *, batch_size=64):
     Raises:
         TypeError, ValueError: As for `hccr_lib.explain.grad_cam`; or masks that do not fit.
     """
-    network = logit_model(model)
     images = checked_images(model, images, batch_size)
     classes = checked_classes(classes, len(images), model.output_shape[-1])
     if len(masks) != len(images):
@@ -39,13 +38,7 @@ def stroke_drops(model, images, masks, classes=None, *, batch_size=64):
             )
         alone = mask & (mask.sum(axis=0) == 1)
         variants += [image, *np.where(alone[..., None], 0, image)]
-    variants = np.stack(variants)
-    logits = np.concatenate(
-        [
-            network.predict_on_batch(filled(variants[part], part))
-            for part in batches(len(variants), batch_size)
-        ]
-    ).astype(np.float32)
+    logits = logits_of(model, np.stack(variants), batch_size)
     drops, start = [], 0
     for number, mask in enumerate(masks):
         whole, *without = logits[start : start + len(mask) + 1]

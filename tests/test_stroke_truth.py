@@ -1,0 +1,198 @@
+"""Strokes as ground truth: the measure itself, where the truth is known."""
+
+import keras
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from hccr_lib.characters import LEVEL1, LOOK_ALIKES
+from hccr_lib.datasets import normalize
+from hccr_lib.datasets.strokes import stroke_template
+from hccr_lib.datasets.synthesis import random_writer, write
+from hccr_lib.explain.stroke_truth import (
+    causal_effects,
+    differing_strokes,
+    mass_per_stroke,
+    pointing,
+    stroke_correlation,
+    written_strokes,
+)
+
+
+@pytest.fixture(scope="module")
+def written():
+    return [
+        written_strokes(character, random_writer(seed))
+        for seed, character in enumerate("永国鲍我花想街语")
+    ]
+
+
+class PerPixel(keras.layers.Layer):
+    """Each pixel times a fixed number: the share of each pixel in the logit is then known."""
+
+    def __init__(self, numbers):
+        super().__init__()
+        self.numbers = numbers
+
+    def call(self, inputs):
+        return inputs * self.numbers
+
+
+def linear_net(numbers):
+    """Logits: of class 0 the sum of pixels times `numbers`, of class 1 minus that, of class 2 0."""
+    side = len(numbers)
+    image = keras.Input((side, side, 1))
+    weighed = PerPixel(numbers[None, ..., None].astype("float32"))(image)
+    pooled = keras.layers.GlobalAveragePooling2D()(weighed)
+    model = keras.Model(image, keras.layers.Dense(3)(pooled))
+    model.set_weights([side**2 * np.array([[1.0, -1.0, 0.0]]), np.zeros(3)])
+    return model
+
+
+@settings(max_examples=25)
+@given(character=st.sampled_from(LEVEL1), seed=st.integers(0, 2**40), sample=st.integers(0, 9))
+def test_masks_are_where_the_strokes_are(character, seed, sample):
+    each = written_strokes(character, random_writer(seed), sample)
+    strokes = len(stroke_template(character))
+    assert each.masks.shape == each.without.shape == (strokes, 96, 96)
+    assert each.masks.any((1, 2)).all()
+    dark = each.image > 128
+    assert (dark & ~each.masks.any(0)).sum() <= 0.02 * dark.sum()
+    for stroke in range(strokes):
+        # What goes is on the stroke, or on the blurred edge of it and of its joins.
+        lost = each.image.astype(int) - each.without[stroke]
+        alone = each.masks[stroke] & (each.masks.sum(0) == 1)
+        assert lost[alone].sum() > 0 or not alone.any()
+        bitmap = write(character, random_writer(seed), sample, without=(stroke,)).bitmap
+        np.testing.assert_array_equal(each.without[stroke], normalize(bitmap))
+
+
+def test_effects_are_what_a_linear_network_loses(written):
+    numbers = np.random.default_rng(0).normal(size=(96, 96)) / 1000
+    effects = causal_effects(linear_net(numbers), written, [0, 1, 2])
+    for each, found in zip(written, effects, strict=True):
+        lost = ((each.image.astype(float) - each.without) * numbers).sum((1, 2))
+        np.testing.assert_allclose(found, [lost, -lost, 0 * lost], atol=0.02)
+
+
+def test_effects_for_the_predicted_and_for_each_images_own_classes(written):
+    model = linear_net(np.random.default_rng(1).normal(size=(96, 96)) / 1000)
+    images = np.stack([each.image for each in written])[..., None]
+    predicted = model.predict_on_batch(images).argmax(1)[:, None]
+    every = causal_effects(model, written, [0, 1, 2])
+    for found in (causal_effects(model, written), causal_effects(model, written, predicted)):
+        for number, one in enumerate(found):
+            np.testing.assert_allclose(one, every[number][predicted[number]], rtol=1e-5)
+    for size in (1, 7):
+        for one, other in zip(
+            causal_effects(model, written, [0, 1, 2], batch_size=size), every, strict=True
+        ):
+            np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-4)
+
+
+def test_a_network_of_small_images_reads_them_small(written):
+    effects = causal_effects(linear_net(np.full((32, 32), 1e-3)), written, [0])
+    for each, found in zip(written, effects, strict=True):
+        lost = (each.image.astype(float) - each.without).sum((1, 2)) / 9e3
+        np.testing.assert_allclose(found[0], lost, atol=0.02 * lost.max() + 0.2)
+
+
+def test_a_perfect_map_scores_one_its_opposite_minus_one_and_noise_nothing(written):
+    rng = np.random.default_rng(2)
+    noise = []
+    for each in written:
+        effects = rng.normal(size=(2, len(each.masks)))
+        # What strokes share belongs to none, so that each gets its effect and no more.
+        alone = each.masks & (each.masks.sum(0) == 1)
+        even = alone / np.maximum(alone.sum((1, 2), keepdims=True), 1)
+        perfect = np.einsum("ks,shw->khw", effects, even)
+        np.testing.assert_allclose(
+            mass_per_stroke(perfect, each.masks), effects, rtol=1e-5, atol=1e-6
+        )
+        np.testing.assert_allclose(stroke_correlation(perfect, each.masks, effects), 1)
+        np.testing.assert_allclose(stroke_correlation(-perfect, each.masks, effects), -1)
+        maps = rng.normal(size=(200, 96, 96))
+        noise.append(stroke_correlation(maps, each.masks, effects[[0] * 200]).mean())
+    assert abs(np.mean(noise)) < 0.05
+
+
+def test_the_true_map_of_a_linear_network_orders_its_strokes(written):
+    """Crossings apart, a stroke's effect is the sum of what its pixels give to the logit."""
+    smooth = np.add.outer(np.sin(np.arange(96) / 9), np.cos(np.arange(96) / 7))
+    model = linear_net(smooth / 1000)
+    effects = causal_effects(model, written, [0])
+    scores = [
+        stroke_correlation((each.image * smooth)[None], each.masks, effect)[0]
+        for each, effect in zip(written, effects, strict=True)
+    ]
+    assert np.mean(scores) > 0.85
+
+
+def test_mass_is_counted_once(written):
+    rng = np.random.default_rng(3)
+    for each in written:
+        maps = rng.normal(size=(3, 96, 96))
+        total = maps[:, each.masks.any(0)].sum(1)
+        np.testing.assert_allclose(mass_per_stroke(maps, each.masks).sum(1), total, atol=1e-3)
+
+
+def test_two_strokes_have_no_order_worth_a_number():
+    each = written_strokes("人", random_writer(0))
+    assert np.isnan(stroke_correlation(np.ones((2, 6, 6)), each.masks, np.ones((2, 2)))).all()
+    three = written_strokes("大", random_writer(0))
+    flat = stroke_correlation(np.zeros((1, 6, 6)), three.masks, np.array([[1.0, 2.0, 3.0]]))
+    np.testing.assert_array_equal(flat, 0)
+
+
+@pytest.mark.parametrize(
+    "character, other, strokes",
+    [
+        ("太", "大", (3,)),  # the dot
+        ("犬", "太", (3,)),  # the dot, elsewhere
+        ("土", "士", (0, 2)),  # which of the two is longer
+        ("未", "末", (0,)),  # the upper one's length
+        ("大", "太", ()),  # nothing that 太 lacks
+        ("千", "干", (0,)),  # falls, or lies
+        ("鸟", "乌", (2,)),  # the eye of the bird
+    ],
+)
+def test_what_tells_look_alikes_apart(character, other, strokes):
+    assert differing_strokes(character, other) == strokes
+
+
+def test_no_stroke_of_a_character_differs_from_itself_and_many_look_alikes_are_told_apart():
+    found = set()
+    for group in LOOK_ALIKES:
+        for one in group:
+            assert differing_strokes(one, one) == ()
+            for other in group:
+                strokes = differing_strokes(one, other)
+                assert set(strokes) <= set(range(len(stroke_template(one))))
+                assert len(strokes) >= len(stroke_template(one)) - len(stroke_template(other))
+                if strokes:
+                    found.add(frozenset((one, other)))
+    assert len(found) >= 60
+
+
+def test_pointing_by_hand():
+    masks = np.zeros((2, 4, 4), bool)
+    masks[0, 0], masks[1, :, 0] = True, True  # they share a corner: 7 pixels of ink
+    maps = np.zeros((4, 4, 4))
+    maps[0] = 1  # even
+    maps[1, 3, 0], maps[1, 0, 3] = 3, 1
+    maps[2, 3, 3] = 9  # on paper
+    maps[3] = -1
+    found = pointing(maps, masks, (1,))
+    assert found.chance == pytest.approx(4 / 7)
+    np.testing.assert_allclose(found.energy, [4 / 7, 3 / 4, np.nan, np.nan])
+    assert found.hit[1] and not pointing(maps, masks, (0,)).hit[1]
+    with pytest.raises(ValueError, match="a stroke to point at"):
+        pointing(maps, masks, ())
+
+
+def test_other_characters_are_refused():
+    with pytest.raises(ValueError):
+        differing_strokes("大", "X")
+    with pytest.raises(ValueError):
+        written_strokes("X", random_writer(0))
