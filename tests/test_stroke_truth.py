@@ -5,6 +5,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.stats import rankdata
 
 from hccr_lib.characters import LEVEL1, LOOK_ALIKES
 from hccr_lib.datasets import normalize
@@ -115,6 +116,36 @@ def test_a_perfect_map_scores_one_its_opposite_minus_one_and_noise_nothing(writt
         maps = rng.normal(size=(200, 96, 96))
         noise.append(stroke_correlation(maps, each.masks, effects[[0] * 200]).mean())
     assert abs(np.mean(noise)) < 0.05
+
+
+def test_given_their_size_what_is_left_is_the_correlation_of_the_residuals(written):
+    rng = np.random.default_rng(4)
+    residuals = []
+    for each in written:
+        maps, effects = rng.normal(size=(40, 12, 12)), rng.normal(size=(40, len(each.masks)))
+        size = mass_per_stroke(np.ones((1, 96, 96)), each.masks)[0]
+        found = stroke_correlation(maps, each.masks, effects, given_size=True)
+        mass = mass_per_stroke(maps, each.masks)
+        for one, other, score in zip(mass, effects, found, strict=True):
+            x, y, z = (rankdata(values) for values in (one, other, size))
+            x, y = (values - np.polyval(np.polyfit(z, values, 1), z) for values in (x, y))
+            assert score == pytest.approx(np.corrcoef(x, y)[0, 1], abs=1e-9)
+        residuals.append(found.mean())
+    assert abs(np.mean(residuals)) < 0.1
+
+
+def test_a_map_that_knows_only_size_is_worth_nothing_given_size(written):
+    for each in written:
+        size = mass_per_stroke(np.ones((1, 96, 96)), each.masks)
+        even = np.ones((1, 6, 6))
+        np.testing.assert_allclose(stroke_correlation(even, each.masks, size), 1)
+        other = np.random.default_rng(5).normal(size=size.shape)
+        for effects in (size, other):
+            found = stroke_correlation(even, each.masks, effects, given_size=True)
+            np.testing.assert_array_equal(found, 0)
+    three = written_strokes("大", random_writer(0))
+    flat = stroke_correlation(even, three.masks, np.ones((1, 3)), given_size=True)
+    assert np.isnan(flat).all()
 
 
 def test_the_true_map_of_a_linear_network_orders_its_strokes(written):

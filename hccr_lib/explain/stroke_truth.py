@@ -117,21 +117,39 @@ def mass_per_stroke(maps, masks):
     return np.einsum("khw,shw->ks", stretched(np.asarray(maps)[None], *masks.shape[1:])[0], share)
 
 
-def stroke_correlation(maps, masks, effects):
+def stroke_correlation(maps, masks, effects, *, given_size=False):
     """Spearman's correlation of a map's mass per stroke with the strokes' causal effects.
+
+    Long strokes have more of any map's mass, and often more effect, so that a map that knows
+    nothing may score well. `given_size` asks for what is left beyond that: the partial correlation,
+    of the ranks less what the ranks of the strokes' sizes foretell of them.
 
     Args:
         maps: `(k, h, w)`, the maps of one image.
         masks: bool `(S, H, W)`.
         effects: `(k, S)`, as `causal_effects` gives them for this image.
+        given_size: Whether the number of pixels of the strokes is held fixed.
 
     Returns:
         float64 `(k,)`, -1 to 1: 1 where the map orders the strokes as their effects do, 0 expected
-        by chance. NaN for fewer than three strokes, whose order says next to nothing.
+        of an order by chance. NaN for fewer than three strokes (four, given their sizes), whose
+        order says next to nothing.
     """
-    if len(masks) < 3:
+    if len(masks) < 3 + given_size:
         return np.full(len(effects), np.nan)
-    return spearman(mass_per_stroke(maps, masks), effects)
+    mass = mass_per_stroke(maps, masks)
+    if not given_size:
+        return spearman(mass, effects)
+    size = mass_per_stroke(np.ones((1, *masks.shape[1:])), masks)
+    to_mass, to_effect, both = (
+        spearman(mass, size),
+        spearman(effects, size),
+        spearman(mass, effects),
+    )
+    left = np.sqrt(np.maximum(1 - to_mass**2, 0) * np.maximum(1 - to_effect**2, 0))
+    above = both - to_mass * to_effect
+    # Nothing is left where one of the two is nothing but size.
+    return np.divide(above, left, out=np.zeros_like(both), where=left > 1e-6)
 
 
 def differing_strokes(character, other):
