@@ -152,6 +152,22 @@ def test_threads_make_the_same_batches_ahead_and_no_more_than_they_may():
             np.testing.assert_array_equal(received, wanted)
 
 
+@pytest.mark.parametrize("workers", [1, 4])
+def test_no_batch_is_made_twice(workers):
+    made = []
+
+    def noted(images, rng):
+        made.append(int(images[0, 0, 0]))
+        return images
+
+    batches = Batches(
+        numbered(40), np.arange(40), np.arange(40), 2, transform=noted, workers=workers
+    )
+    for k in range(20):
+        batches[k]
+    assert sorted(made) == list(range(0, 40, 2))
+
+
 def test_an_error_in_a_thread_is_raised_where_its_batch_is_used():
     def fragile(images, rng):
         if (images == 4).any():
