@@ -56,7 +56,7 @@ unit-jax: .venv-jax/.ready  ## the same tests, Keras on JAX, TensorFlow not inst
 
 .PHONY: notebooks-check
 notebooks-check: .venv/.ready  ## run every notebook; compare the outputs that must not change
-	$(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=300 $(NOTEBOOKS)
+	CI=1 $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=300 $(NOTEBOOKS)
 
 .PHONY: book-check
 book-check: $(BOOK)  ## test the built pages
