@@ -4,7 +4,7 @@ import keras
 import numpy as np
 import pytest
 from scipy import stats
-from test_cam import CLASSES, recomputed, small_net
+from test_cam import CLASSES, randomised, recomputed, small_net
 
 from hccr_lib.explain import cam, faithfulness, grad_cam
 from hccr_lib.explain.faithfulness import (
@@ -113,7 +113,7 @@ def test_road_fills_gaps_with_the_mean_of_what_is_around_them():
 
 def test_road_leaves_an_even_image_as_it_is_and_ends_with_paper(model, maps):
     even = np.full((4, 9, 7), 80, np.uint8)
-    curve = road(model, even, maps, [3, 6], noise=0)
+    curve = road(model, even, maps, [3, 6])
     assert np.abs(np.diff(curve.probabilities[..., :-1])).max() < 1e-6
     paper = [probability(model, np.zeros((9, 7)), label) for label in (3, 6)]
     np.testing.assert_allclose(curve.probabilities[..., -1], np.tile(paper, (4, 1)), rtol=1e-3)
@@ -161,6 +161,55 @@ def test_randomisation_notices_what_depends_on_the_network(method, images):
         np.testing.assert_array_equal(before, after)
 
 
+def test_layers_lose_their_weights_one_after_the_other_and_for_good(images):
+    image = keras.Input((9, 7, 1))
+    x = keras.layers.BatchNormalization()(keras.layers.Conv2D(64, 3)(image))
+    model = keras.Model(image, keras.layers.Dense(300)(keras.layers.GlobalAveragePooling2D()(x)))
+    model = randomised(model)
+    trained = model.get_weights()
+    variance = len(trained) - 3
+    trained[variance] = np.where(np.arange(64) < 32, 0.01, 2)  # a normal draw of it is often < 0
+    model.set_weights(trained)
+    seen = []
+
+    def watched(model, images):
+        seen.append([layer.get_weights() for layer in model.layers if layer.weights])
+        return ink_map(images)
+
+    names, _ = randomisation(model, watched, images)
+    assert len(seen) == len(names) + 1 == 4
+    for lost, weights in enumerate(seen):
+        same = [np.array_equal(a[0], b[0]) for a, b in zip(weights, seen[0], strict=True)]
+        assert same == [True] * (3 - lost) + [False] * lost
+    kernel, drawn = seen[0][-1][0], seen[-1][-1][0]
+    assert drawn.mean() == pytest.approx(kernel.mean(), abs=0.02)
+    assert drawn.std() == pytest.approx(kernel.std(), rel=0.05)
+    assert (seen[-1][1][3] >= 0).all()
+
+
+def test_a_model_without_weights_cannot_lose_them(images):
+    model = keras.Sequential([keras.Input((9, 7, 1)), keras.layers.Flatten()])
+    with pytest.raises(ValueError, match="must have weights"):
+        randomisation(model, lambda model, x: ink_map(x), images)
+
+
+def test_the_size_of_batches_and_mixed_precision_decide_nothing(model, images, maps):
+    whole = [each(model, images, maps, [1, 4])[-1] for each in (deletion, road)]
+    some = [each(model, images, maps, [1, 4], batch_size=1)[-1] for each in (deletion, road)]
+    np.testing.assert_allclose(some, whole, rtol=1e-4)
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        half = small_net("C")
+    finally:
+        keras.config.set_dtype_policy("float32")
+    half.set_weights(model.get_weights())
+    for each, expected in zip((deletion, road), whole, strict=True):
+        found = each(half, images, maps, [1, 4])
+        assert found.probabilities.dtype == found.area.dtype == np.float32
+        np.testing.assert_allclose(found.area, expected, atol=0.02)
+    assert average_drop(half, images, maps, [1, 4]).drop.dtype == np.float32
+
+
 def test_after_an_error_the_weights_are_back(images):
     model, calls = small_net("A"), []
     trained = model.get_weights()
@@ -183,6 +232,8 @@ def test_spearman_is_scipys_and_a_flat_map_is_like_nothing(maps):
     np.testing.assert_allclose(spearman(one, other), expected, rtol=1e-9)
     np.testing.assert_allclose(spearman(one, one), 1)
     np.testing.assert_array_equal(spearman(one, np.ones_like(one)), 0)
+    one[2, 0, 0] = np.nan  # must not pass for a map that is unlike
+    np.testing.assert_array_equal(np.isnan(spearman(one, other)), [False, False, True, False])
 
 
 def test_baselines(images):
@@ -211,3 +262,8 @@ def test_bad_input(model, images, changes, message):
     given = {"maps": np.ones((4, 1, 9, 7)), "classes": [0], **changes}
     with pytest.raises(ValueError, match=message):
         deletion(model, images, **given)
+
+
+def test_noise_cannot_be_negative(model, images, maps):
+    with pytest.raises(ValueError, match="noise=-1"):
+        road(model, images, maps, [1, 4], noise=-1)
