@@ -187,6 +187,21 @@ def test_layers_lose_their_weights_one_after_the_other_and_for_good(images):
     assert (seen[-1][1][3] >= 0).all()
 
 
+def test_what_was_flat_from_the_start_does_not_pass(images):
+    model = small_net("C")
+
+    def first_flat(model, images):
+        maps = cam(model, images, [1])
+        maps[0] = 0
+        return maps
+
+    alike = randomisation(model, first_flat, images)[1]
+    assert np.isnan(alike[:, 0]).all() and np.isfinite(alike[:, 1:]).all()
+    then_flat = iter([ink_map(images)])
+    alike = randomisation(model, lambda m, x: next(then_flat, 0 * ink_map(x)), images)[1]
+    np.testing.assert_array_equal(alike, 0)
+
+
 def test_a_model_without_weights_cannot_lose_them(images):
     model = keras.Sequential([keras.Input((9, 7, 1)), keras.layers.Flatten()])
     with pytest.raises(ValueError, match="must have weights"):

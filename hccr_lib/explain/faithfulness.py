@@ -162,8 +162,8 @@ def randomisation(model, explain, images, *, seed=0):
     Returns:
         The names of the layers in the order in which they lost their weights, and float64
         `(layers, n)`: Spearman's rank correlation of each image's map with that of the trained
-        network; 0 where one of the two is flat, so that a map which dies seems to pass: look at
-        the maps before a ReLU too.
+        network. 0 where a map has become flat, so that one which dies seems to pass: look at the
+        maps before a ReLU too. NaN where it was flat from the start: nothing can be compared.
 
     Raises:
         ValueError: A model without weights.
@@ -189,7 +189,9 @@ def randomisation(model, explain, images, *, seed=0):
             alike.append(spearman(expected, explain(model, images)))
     finally:
         model.set_weights(trained)
-    return names, np.stack(alike)
+    alike = np.stack(alike)
+    alike[:, np.ptp(expected.reshape(len(expected), -1), axis=1) == 0] = np.nan
+    return names, alike
 
 
 def random_map(images, *, seed=0):
