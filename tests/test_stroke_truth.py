@@ -1,5 +1,6 @@
 """Strokes as ground truth: the measure itself, where the truth is known."""
 
+import cv2
 import keras
 import numpy as np
 import pytest
@@ -59,7 +60,9 @@ def test_masks_are_where_the_strokes_are(character, seed, sample):
     assert each.masks.shape == each.without.shape == (strokes, 96, 96)
     assert each.masks.any((1, 2)).all()
     dark = each.image > 128
-    assert (dark & ~each.masks.any(0)).sum() <= 0.02 * dark.sum()
+    # The scan's blur darkens the rim of a stroke, by a pixel.
+    near = cv2.dilate(each.masks.any(0).astype(np.uint8), np.ones((3, 3))) > 0
+    assert (dark & ~near).sum() <= 0.01 * dark.sum()
     for stroke in range(strokes):
         # What goes is on the stroke, or on the blurred edge of it and of its joins.
         lost = each.image.astype(int) - each.without[stroke]
