@@ -37,18 +37,8 @@ def stroke_drops(model, images, masks, classes=None, *, batch_size=64):
                 f"Received: {mask.dtype} {mask.shape} for image {number}"
             )
         alone = mask & (mask.sum(axis=0) == 1)
-        variants += [image, *np.where(alone[..., None], 0, image)]
-    logits = logits_of(model, np.stack(variants), batch_size)
-    drops, start = [], 0
-    for number, mask in enumerate(masks):
-        whole, *without = logits[start : start + len(mask) + 1]
-        start += len(mask) + 1
-        if classes is None:
-            asked = [whole.argmax()]
-        else:
-            asked = classes if classes.ndim == 1 else classes[number]
-        drops.append(np.stack([whole[asked] - each[asked] for each in without], axis=1))
-    return drops
+        variants.append(np.concatenate([image[None], np.where(alone[..., None], 0, image)]))
+    return logit_drops(model, variants, classes, batch_size)
 
 
 def stroke_occlusion(model, images, masks, classes=None, *, batch_size=64):
@@ -72,3 +62,27 @@ def stroke_occlusion(model, images, masks, classes=None, *, batch_size=64):
         pixels = np.maximum(mask.sum((1, 2), keepdims=True), 1)
         maps.append(np.einsum("ks,shw->khw", drop, mask / pixels))
     return np.stack(maps).astype(np.float32)
+
+
+def logit_drops(model, variants, classes, batch_size):
+    """By how much logits fall from the first of several images to each of the others.
+
+    Args:
+        model: A functional or sequential `keras.Model` whose output is that of a dense layer.
+        variants: A list of n arrays `(1 + S, H, W, c)`: an image, then S changed ones.
+        classes: As `checked_classes` returns them; None: the class predicted for the first.
+        batch_size: Images in one pass, at most.
+
+    Returns:
+        A list of n float32 arrays `(k, S)`.
+    """
+    logits = logits_of(model, np.concatenate(variants), batch_size)
+    ends = np.cumsum([len(each) for each in variants])
+    drops = []
+    for number, each in enumerate(np.split(logits, ends[:-1])):
+        if classes is None:
+            asked = [each[0].argmax()]
+        else:
+            asked = classes if classes.ndim == 1 else classes[number]
+        drops.append((each[0] - each[1:])[:, asked].T)
+    return drops

@@ -19,8 +19,8 @@ from hccr_lib.datasets.normalize import resize_images
 from hccr_lib.datasets.strokes import stroke_template
 from hccr_lib.datasets.synthesis import write
 from hccr_lib.explain.faithfulness import spearman, stretched
-from hccr_lib.explain.gradients import logits_of
 from hccr_lib.explain.inputs import checked_classes, checked_images
+from hccr_lib.explain.occlusion import logit_drops
 
 _POINTS = 16  # to which a stroke is resampled before it is compared
 # Fonts draw the same stroke a few hundredths of the square apart in two characters.
@@ -86,21 +86,11 @@ def causal_effects(model, written, classes=None, *, batch_size=256):
     Raises:
         TypeError, ValueError: As for `hccr_lib.explain.grad_cam`.
     """
+    classes = checked_classes(classes, len(written), model.output_shape[-1])
     side = model.input_shape[1]
-    variants = np.concatenate([np.concatenate([[each.image], each.without]) for each in written])
-    variants = checked_images(model, resize_images(variants, side), batch_size)
-    logits = logits_of(model, variants, batch_size)
-    classes = checked_classes(classes, len(written), logits.shape[1])
-    effects, start = [], 0
-    for number, each in enumerate(written):
-        whole, *without = logits[start : start + len(each.without) + 1]
-        start += len(each.without) + 1
-        if classes is None:
-            asked = [whole.argmax()]
-        else:
-            asked = classes if classes.ndim == 1 else classes[number]
-        effects.append(np.stack([whole[asked] - some[asked] for some in without], axis=1))
-    return effects
+    variants = [np.concatenate([each.image[None], each.without]) for each in written]
+    variants = [checked_images(model, resize_images(each, side), batch_size) for each in variants]
+    return logit_drops(model, variants, classes, batch_size)
 
 
 def mass_per_stroke(maps, masks):
