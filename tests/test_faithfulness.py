@@ -6,7 +6,7 @@ import pytest
 from scipy import stats
 from test_cam import CLASSES, randomised, recomputed, small_net
 
-from hccr_lib.explain import cam, faithfulness, grad_cam
+from hccr_lib.explain import cam, grad_cam
 from hccr_lib.explain.faithfulness import (
     average_drop,
     deletion,
@@ -19,6 +19,7 @@ from hccr_lib.explain.faithfulness import (
     spearman,
     stretched,
 )
+from hccr_lib.explain.imputation import imputed_linearly
 
 
 @pytest.fixture
@@ -100,7 +101,7 @@ def test_road_fills_gaps_with_the_mean_of_what_is_around_them():
     rng = np.random.default_rng(4)
     image, gone = rng.uniform(0, 255, (9, 7, 2)), rng.random((9, 7)) < 0.6
     filled = image.copy()
-    filled[gone] = faithfulness._linear(image.astype(np.float32), gone)
+    filled[gone] = imputed_linearly(image.astype(np.float32), gone)
     for y, x in zip(*np.nonzero(gone), strict=True):
         total, right = 0.0, 0.0
         for v, u in ((v, u) for v in range(9) for u in range(7)):

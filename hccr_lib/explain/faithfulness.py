@@ -10,11 +10,10 @@ from typing import NamedTuple
 import cv2
 import keras
 import numpy as np
-from scipy.sparse import csr_matrix
-from scipy.sparse.linalg import spsolve
 from scipy.stats import rankdata
 
 from hccr_lib.explain.gradients import logits_of
+from hccr_lib.explain.imputation import imputed_linearly
 from hccr_lib.explain.inputs import checked_classes, checked_images
 
 
@@ -107,7 +106,7 @@ def road(model, images, maps, classes=None, *, steps=4, noise=0.0, seed=0, batch
             return np.zeros_like(image)
         filled = image.astype(np.float32)
         if gone.any():
-            filled[gone] = _linear(filled, gone) + rng.normal(0, noise, (gone.sum(), 1))
+            filled[gone] = imputed_linearly(filled, gone) + rng.normal(0, noise, (gone.sum(), 1))
         return filled
 
     return _curve(model, images, maps, classes, steps, batch_size, imputed)
@@ -289,33 +288,6 @@ def _probabilities(model, images, labels, batch_size):
     logits -= logits.max(axis=1, keepdims=True)
     chosen = np.take_along_axis(logits, labels[:, None], axis=1)[:, 0]
     return np.exp(chosen) / np.exp(logits).sum(axis=1)
-
-
-def _linear(image, gone):
-    """Values of the pixels that are gone, `(number, channels)`: the weighted mean of neighbours."""
-    height, width = gone.shape
-    number = np.full((height + 2, width + 2), -1)
-    number[1:-1, 1:-1][gone] = np.arange(gone.sum())
-    known = np.pad(image * ~gone[..., None], ((1, 1), (1, 1), (0, 0)))
-    inside = np.pad(np.ones((height, width)), 1)
-    y, x = np.nonzero(np.pad(gone, 1))
-    rows, columns, values = [np.arange(len(y))], [np.arange(len(y))], []
-    total, right = np.zeros(len(y)), np.zeros((len(y), image.shape[-1]))
-    for down in (-1, 0, 1):
-        for along in (-1, 0, 1):
-            if down or along:
-                weight = (1 / 6 if 0 in (down, along) else 1 / 12) * inside[y + down, x + along]
-                total += weight
-                right += weight[:, None] * known[y + down, x + along]
-                other = number[y + down, x + along]
-                missing = other >= 0
-                rows.append(np.flatnonzero(missing))
-                columns.append(other[missing])
-                values.append(-weight[missing])
-    system = csr_matrix(
-        (np.concatenate([total, *values]), (np.concatenate(rows), np.concatenate(columns)))
-    )
-    return spsolve(system, right).reshape(right.shape)
 
 
 def _as_spread(value, rng):
