@@ -7,7 +7,7 @@ import keras
 import numpy as np
 import pytest
 
-from hccr_lib.explain import cam, cam_and_logits
+from hccr_lib.explain import cam, cam_and_logits, contrastive_cam
 from hccr_lib.models import (
     GlobalWeightedAveragePooling2D,
     GlobalWeightedOutputAveragePooling2D,
@@ -84,6 +84,35 @@ def test_a_map_and_the_bias_add_up_to_the_logit(variant):
     np.testing.assert_allclose(total + bias, logits, atol=2e-5 * np.abs(logits).max())
     probabilities = keras.ops.convert_to_numpy(keras.ops.softmax(logits))
     np.testing.assert_allclose(probabilities, model.predict_on_batch(images[..., None]), atol=1e-4)
+
+
+@pytest.mark.parametrize("variant", "ABC")
+def test_contrasts_are_differences_that_add_up(variant, images):
+    model = small_net(variant)
+    maps, logits = recomputed(model, variant, images)
+    one, other, third = [2, 7], [5, 0], [11, 3]
+    found = contrastive_cam(model, images, one, other)
+    close = {"rtol": 1e-4, "atol": 1e-5 * np.ptp(maps)}
+    np.testing.assert_allclose(found, maps[:, one] - maps[:, other], **close)
+    # What both share cancels, and with the biases the map is the lead of one over the other.
+    bias = model.get_weights()[-1]
+    total = found.mean((2, 3)) if variant == "A" else found.sum((2, 3))
+    lead = logits[:, one] - logits[:, other]
+    np.testing.assert_allclose(
+        total + bias[one] - bias[other], lead, rtol=1e-3, atol=1e-5 * np.abs(logits).max()
+    )
+    np.testing.assert_allclose(contrastive_cam(model, images, other, one), -found, **close)
+    by_way = found + contrastive_cam(model, images, other, third)
+    np.testing.assert_allclose(by_way, contrastive_cam(model, images, one, third), **close)
+    each, against = np.arange(6)[:, None], np.arange(6)[::-1, None]
+    rows = np.arange(6)[:, None]
+    np.testing.assert_allclose(
+        contrastive_cam(model, images, each, against),
+        maps[rows, each] - maps[rows, against],
+        **close,
+    )
+    with pytest.raises(ValueError, match=r"one shape\. Received: \(2,\), \(1,\)"):
+        contrastive_cam(model, images, one, [1])
 
 
 def test_the_choices_of_classes_agree(images):
