@@ -37,6 +37,17 @@ def test_integrated_gradients_add_up_to_what_the_image_adds_to_the_baseline(mode
         )
 
 
+@pytest.mark.parametrize("baseline", [0.0, 60.0])
+def test_integrated_gradients_take_the_middles_of_equal_steps(model, images, baseline):
+    change = images[..., None] - baseline
+    for steps in (1, 2, 3):
+        middles = [baseline + (step + 0.5) / steps * change for step in range(steps)]
+        slopes = [smooth_grad(model, faded, [5], samples=1, noise=0) for faded in middles]
+        expected = np.mean(slopes, axis=0) * change[..., 0][:, None]
+        found = integrated_gradients(model, images, [5], baseline=baseline, steps=steps)
+        np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
+
+
 def test_where_nothing_is_written_integrated_gradients_see_nothing(model, images):
     images[:, :4] = 0
     maps = integrated_gradients(model, images, [1])
