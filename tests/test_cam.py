@@ -87,6 +87,29 @@ def test_a_map_and_the_bias_add_up_to_the_logit(variant):
 
 
 @pytest.mark.parametrize("variant", "ABC")
+def test_centred_maps_leave_out_what_all_classes_share(variant, images):
+    model = small_net(variant)
+    everything, _ = recomputed(model, variant, images)
+    close = {"rtol": 1e-3, "atol": 1e-5 * np.ptp(everything)}
+    maps, logits = cam_and_logits(model, images, range(CLASSES), centred=True)
+    np.testing.assert_allclose(maps, everything - everything.mean(1, keepdims=True), **close)
+    np.testing.assert_allclose(maps.sum(1), 0, atol=CLASSES * close["atol"])
+    bias = model.get_weights()[-1]
+    total = maps.mean((2, 3)) if variant == "A" else maps.sum((2, 3))
+    np.testing.assert_allclose(
+        total + bias - bias.mean(), logits - logits.mean(1, keepdims=True), **close
+    )
+    # One vector on all classes' weights: no answer changes, every plain map does.
+    plain = cam(model, images, range(CLASSES))
+    *rest, kernel, bias = model.get_weights()
+    shared = np.random.default_rng(5).normal(size=(len(kernel), 1))
+    model.set_weights([*rest, kernel + shared, bias])
+    again = cam(model, images, range(CLASSES), centred=True)
+    np.testing.assert_allclose(again, maps, **close)
+    assert np.abs(cam(model, images, range(CLASSES)) - plain).max() > 0.1 * np.ptp(plain)
+
+
+@pytest.mark.parametrize("variant", "ABC")
 def test_contrasts_are_differences_that_add_up(variant, images):
     model = small_net(variant)
     maps, logits = recomputed(model, variant, images)

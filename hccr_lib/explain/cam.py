@@ -37,7 +37,7 @@ class _Head(NamedTuple):
     dense: layers.Dense
 
 
-def cam(model, images, classes=None, *, batch_size=64):
+def cam(model, images, classes=None, *, centred=False, batch_size=64):
     """Where the evidence for a class lies in the image.
 
     One forward pass, then one matrix product for all classes asked for.
@@ -49,6 +49,10 @@ def cam(model, images, classes=None, *, batch_size=64):
             in the range that the model reads.
         classes: None: the predicted class of each image. `(k,)` ints: the same classes for all
             images. `(n, k)` ints: other classes for each image.
+        centred: Leave out what is for all classes the same: w_k minus the mean of all w_j takes
+            the place of w_k. One vector added to all w_k changes no probability, but every plain
+            map; a centred map it leaves as it is. Centred maps add up to the logit less the mean
+            of all logits, and over all classes to zero.
         batch_size: Images in one forward pass, at most.
 
     Returns:
@@ -66,25 +70,27 @@ def cam(model, images, classes=None, *, batch_size=64):
     >>> cam(melnyk_net("C"), images, classes=[0, 1, 2]).shape
     (32, 3, 6, 6)
     """
-    return cam_and_logits(model, images, classes, batch_size=batch_size)[0]
+    return cam_and_logits(model, images, classes, centred=centred, batch_size=batch_size)[0]
 
 
-def cam_and_logits(model, images, classes=None, *, batch_size=64):
+def cam_and_logits(model, images, classes=None, *, centred=False, batch_size=64):
     """`cam`, and the logits that its maps add up to.
 
     Args:
-        model, images, classes, batch_size: As for `cam`.
+        model, images, classes, centred, batch_size: As for `cam`.
 
     Returns:
         The maps as `cam` returns them, and float32 `(n, number of classes)`: the outputs of the
         dense layer before its activation. For GWOAP and GWAP, `maps.sum((2, 3)) + bias` is the
-        logit of the map's class; for GAP, `maps.mean((2, 3)) + bias`.
+        logit of the map's class; for GAP, `maps.mean((2, 3)) + bias`. Of centred maps, that is so
+        with logits and biases less their means over the classes.
 
     Raises:
         TypeError, ValueError: As for `cam`.
     """
     head = _head(model)
     kernel = ops.convert_to_tensor(head.dense.kernel)
+    weights = kernel - ops.mean(kernel, axis=1, keepdims=True) if centred else kernel
     bias = head.dense.bias if head.dense.use_bias else 0.0
     value = head.pooling.kernel if isinstance(head.pooling, WEIGHTED) else 1.0
     images = checked_images(model, images, batch_size)
@@ -101,7 +107,7 @@ def cam_and_logits(model, images, classes=None, *, batch_size=64):
             chosen = logits[-1].argmax(axis=1)[:, None]
         else:
             chosen = classes if classes.ndim == 1 else filled(classes[part], part)
-        maps.append(ops.convert_to_numpy(_maps(features * value, kernel, chosen)))
+        maps.append(ops.convert_to_numpy(_maps(features * value, weights, chosen)))
     maps, logits = (
         parts[0] if len(parts) == 1 else np.concatenate(parts)[: len(images)]
         for parts in (maps, logits)
