@@ -1,4 +1,4 @@
-# HCCR Explained. Everything happens in this folder: .venv, .venv-jax, _build, book/node_modules, runs.
+# HCCR Explained. Everything happens in this folder: .venv, .venv-jax, .venv-peers, _build, book/node_modules, runs.
 .DEFAULT_GOAL := help
 .DELETE_ON_ERROR:
 MAKEFLAGS += --no-builtin-rules
@@ -67,8 +67,14 @@ notebooks: .venv/.ready  ## execute every notebook in place, for those who write
 	$(BIN)/python book/execute.py $(NOTEBOOKS)
 
 .PHONY: bench
-bench: .venv/.ready  ## measure speed; writes data/results/bench
-	for script in benchmarks/bench_*.py; do $(BIN)/python $$script; done
+bench: bench-explain .venv/.ready  ## measure speed; writes data/results/bench
+	for script in $(filter-out %/bench_explain.py,$(wildcard benchmarks/bench_*.py)); do \
+	  $(BIN)/python $$script; done
+
+.PHONY: bench-explain
+bench-explain: .venv-peers/.ready  ## only that of explanations, beside other libraries'
+	for backend in tensorflow torch; do \
+	  KERAS_BACKEND=$$backend .venv-peers/bin/python benchmarks/bench_explain.py; done
 
 .PHONY: forty
 forty: .venv/.ready  ## train on synthetic, then on real handwriting; writes data/results/forty.json
@@ -92,7 +98,7 @@ constraints: .venv/.ready .venv-jax/.ready  ## record the installed versions in 
 
 .PHONY: clean
 clean:  ## remove what make has made, but for trained networks (runs)
-	rm -rf .venv .venv-jax _build book/node_modules book/assets/mathjax
+	rm -rf .venv .venv-jax .venv-peers _build book/node_modules book/assets/mathjax
 
 # The environments. A changed requirement installs again; what is there already stays.
 
@@ -111,6 +117,13 @@ clean:  ## remove what make has made, but for trained networks (runs)
 	.venv-jax/bin/pip install -q -c constraints.txt -r .venv-jax/requirements.txt \
 	  beautifulsoup4 hypothesis jax pytest pytest-xdist
 	.venv-jax/bin/pip install -q -c constraints.txt --no-deps -e .
+	touch $@
+
+.venv-peers/.ready: requirements.txt requirements-peers.txt constraints.txt pyproject.toml
+	$(PYTHON) -m venv .venv-peers
+	sed 's/^tensorflow>/$(TENSORFLOW)>/' requirements.txt > .venv-peers/requirements.txt
+	.venv-peers/bin/pip install -q -c constraints.txt -r .venv-peers/requirements.txt torch==2.13.0
+	.venv-peers/bin/pip install -q --no-deps -r requirements-peers.txt -e .
 	touch $@
 
 # The book. MathJax comes from npm once and is served with the pages.
