@@ -39,7 +39,7 @@ lab: .venv/.ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 .PHONY: test
-test: check unit unit-jax notebooks-check book-check  ## check and test everything
+test: check unit unit-jax notebooks-check book-check lab-check  ## check and test everything
 
 .PHONY: check
 check: .venv/.ready  ## ruff: lint and format
@@ -48,11 +48,12 @@ check: .venv/.ready  ## ruff: lint and format
 
 .PHONY: unit
 unit: .venv/.ready  ## unit tests, Keras on TensorFlow
-	$(BIN)/pytest -n 2 --ignore=tests/test_book.py
+	$(BIN)/pytest -n 2 --ignore=tests/test_book.py --ignore=tests/test_lab.py
 
 .PHONY: unit-jax
 unit-jax: .venv-jax/.ready  ## the same tests, Keras on JAX, TensorFlow not installed
-	KERAS_BACKEND=jax .venv-jax/bin/pytest -n 2 --ignore=tests/test_book.py --ignore=tests/test_house.py
+	KERAS_BACKEND=jax .venv-jax/bin/pytest -n 2 --ignore=tests/test_book.py --ignore=tests/test_lab.py \
+	  --ignore=tests/test_house.py
 
 .PHONY: notebooks-check
 notebooks-check: .venv/.ready  ## run every notebook; compare the outputs that must not change
@@ -61,6 +62,10 @@ notebooks-check: .venv/.ready  ## run every notebook; compare the outputs that m
 .PHONY: book-check
 book-check: $(BOOK)  ## test the built pages
 	$(BIN)/pytest tests/test_book.py
+
+.PHONY: lab-check
+lab-check: .venv/.ready  ## drive the explorer in JupyterLab, in a browser
+	$(BIN)/pytest tests/test_lab.py
 
 .PHONY: notebooks
 notebooks: .venv/.ready  ## execute every notebook in place, for those who write them

@@ -65,6 +65,18 @@ def test_moving_a_slider_redraws(box, name):
     assert any(changed)
 
 
+def test_a_value_brought_to_a_whole_step_is_no_other_style(box):
+    """A browser does so to every slider that it draws."""
+    before = image(box)["src"]
+    for style in fields(Writer):
+        if style.name != "seed":
+            slider = controls(box)[style.name]
+            steps = round((slider.value - slider.min) / slider.step)
+            slider.value = slider.min + steps * slider.step
+    assert image(box)["src"] == before
+    np.testing.assert_array_equal(pixels(box), write("永", random_writer(3)).bitmap)
+
+
 def test_another_attempt_redraws(box):
     before = image(box)["src"]
     controls(box)["attempt"].value = 1

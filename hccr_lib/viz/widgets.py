@@ -3,7 +3,8 @@
 import html
 import io
 from base64 import b64encode
-from dataclasses import fields
+from collections.abc import Callable
+from dataclasses import fields, replace
 
 import ipywidgets
 import numpy as np
@@ -11,7 +12,75 @@ from PIL import Image
 
 from ..datasets.synthesis import Writer, random_writer, write
 
-_WIDE = {"description_width": "7rem"}
+WIDE = {"description_width": "7rem"}
+
+
+class Hand:
+    """Controls for everything that makes a writer's hand, and the writer that they describe.
+
+    Args:
+        seed: The writer to begin with, as for :func:`hccr_lib.datasets.synthesis.random_writer`.
+        changed: Called without arguments after a change; once, also where a new writer moves many
+            sliders.
+    """
+
+    def __init__(self, seed: int, changed: Callable[[], None]) -> None:
+        self.seed = ipywidgets.BoundedIntText(
+            value=seed, min=0, max=10**6, description="writer", style=WIDE
+        )
+        self.attempt = ipywidgets.IntSlider(min=0, max=20, description="attempt", style=WIDE)
+        self.sliders = {
+            style.name: ipywidgets.FloatSlider(
+                min=style.metadata["low"],
+                max=style.metadata["high"],
+                step=(style.metadata["high"] - style.metadata["low"]) / 50,
+                readout_format=".3f" if style.metadata["high"] < 0.1 else ".2f",
+                description=style.name,
+                style=WIDE,
+            )
+            for style in fields(Writer)
+            if style.name != "seed"
+        }
+        self._changed = changed
+        self._moving = False
+        self._new_writer()
+        self.seed.observe(self._new_writer, names="value")
+        for control in (self.attempt, *self.sliders.values()):
+            control.observe(self._moved, names="value")
+
+    @property
+    def writer(self) -> Writer:
+        """The writer of the seed, in the styles whose sliders have been moved.
+
+        A browser brings a slider's value to a whole step, moved or not: that is no other style.
+        """
+        moved = {}
+        for name, slider in self.sliders.items():
+            if abs(slider.value - self._unmoved[name]) > slider.step / 2:
+                moved[name] = slider.value
+        return replace(self._writer, **moved)
+
+    def rows(self) -> list[ipywidgets.HBox]:
+        """Each slider beside a line that says what it does."""
+        helps = {style.name: style.metadata.get("help", "") for style in fields(Writer)}
+        return [
+            ipywidgets.HBox([slider, ipywidgets.Label(helps[name])])
+            for name, slider in self.sliders.items()
+        ]
+
+    def _new_writer(self, change: object = None) -> None:
+        self._writer = random_writer(self.seed.value)
+        self._moving = True
+        for name, slider in self.sliders.items():
+            slider.value = getattr(self._writer, name)
+        self._moving = False
+        self._unmoved = {name: slider.value for name, slider in self.sliders.items()}
+        if change is not None:
+            self._changed()
+
+    def _moved(self, _: object) -> None:
+        if not self._moving:
+            self._changed()
 
 
 def writer_sliders(character: str = "永", seed: int = 0) -> ipywidgets.VBox:
@@ -25,53 +94,28 @@ def writer_sliders(character: str = "永", seed: int = 0) -> ipywidgets.VBox:
         character: The character to begin with, of GB2312 level 1.
         seed: The writer to begin with, as for :func:`hccr_lib.datasets.synthesis.random_writer`.
     """
-    styles = [field for field in fields(Writer) if "low" in field.metadata]
-    text = ipywidgets.Text(value=character, description="character", style=_WIDE)
-    writer_seed = ipywidgets.BoundedIntText(
-        value=seed, min=0, max=10**6, description="writer", style=_WIDE
-    )
-    attempt = ipywidgets.IntSlider(min=0, max=20, description="attempt", style=_WIDE)
-    sliders = {
-        style.name: ipywidgets.FloatSlider(
-            min=style.metadata["low"],
-            max=style.metadata["high"],
-            step=(style.metadata["high"] - style.metadata["low"]) / 50,
-            readout_format=".3f" if style.metadata["high"] < 0.1 else ".2f",
-            description=style.name,
-            style=_WIDE,
-        )
-        for style in styles
-    }
+    text = ipywidgets.Text(value=character, description="character", style=WIDE)
     message = ipywidgets.HTML()
     picture = ipywidgets.HTML()
 
     def redraw(_: object = None) -> None:
-        style = {name: slider.value for name, slider in sliders.items()}
-        writer = Writer(seed=writer_seed.value, **style)
         try:
-            bitmap = write(text.value, writer, attempt.value).bitmap
+            bitmap = write(text.value, hand.writer, hand.attempt.value).bitmap
         except ValueError as error:
-            message.value = f'<span role="alert">{html.escape(str(error))}</span>'
+            message.value = alert(error)
         else:
             message.value = ""
             picture.value = _picture(bitmap, text.value)
 
-    def change_writer(_: object = None) -> None:
-        writer = random_writer(writer_seed.value)
-        with picture.hold_sync():  # one picture for all sliders that move
-            for name, slider in sliders.items():
-                slider.value = getattr(writer, name)
-            redraw()
+    hand = Hand(seed, redraw)
+    redraw()
+    text.observe(redraw, names="value")
+    return ipywidgets.VBox([text, hand.seed, hand.attempt, message, picture, *hand.rows()])
 
-    change_writer()
-    writer_seed.observe(change_writer, names="value")
-    for control in (text, attempt, *sliders.values()):
-        control.observe(redraw, names="value")
-    rows = [
-        ipywidgets.HBox([sliders[style.name], ipywidgets.Label(style.metadata["help"])])
-        for style in styles
-    ]
-    return ipywidgets.VBox([text, writer_seed, attempt, message, picture, *rows])
+
+def alert(error: object) -> str:
+    """An error as a line of HTML that screen readers speak at once."""
+    return f'<span role="alert">{html.escape(str(error))}</span>'
 
 
 def _picture(bitmap: np.ndarray, character: str) -> str:

@@ -1,0 +1,206 @@
+"""The CAM explorer in JupyterLab, driven in a real browser: mouse, keyboard and menus."""
+
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+
+import nbformat
+import pytest
+
+CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
+if CHROMIUM is None:
+    pytest.skip("no Chromium here: the explorer is not driven", allow_module_level=True)
+
+from playwright.sync_api import expect, sync_playwright  # noqa: E402
+
+CELL = """\
+from hccr_lib.models import melnyk_net
+from hccr_lib.viz.explorer import CamExplorer
+CamExplorer(melnyk_net("C", weights="synthetic"), "己", seed=3)"""
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory):
+    """The address of a JupyterLab with one notebook in it."""
+    folder = tmp_path_factory.mktemp("lab")
+    kernel = {"name": "python3", "display_name": "Python 3"}
+    notebook = nbformat.v4.new_notebook(
+        cells=[nbformat.v4.new_code_cell(CELL)], metadata={"kernelspec": kernel}
+    )
+    nbformat.write(notebook, folder / "explorer.ipynb")
+    with socket.socket() as free:
+        free.bind(("localhost", 0))
+        port = free.getsockname()[1]
+    places = ("CONFIG_DIR", "RUNTIME_DIR", "DATA_DIR", "LAB_WORKSPACES_DIR")
+    environment = {
+        **os.environ,
+        **{f"JUPYTER{'' if 'LAB' in name else '_'}{name}": str(folder / name) for name in places},
+    }
+    arguments = ["--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0"]
+    arguments += ["--IdentityProvider.token=", f"--notebook-dir={folder}"]
+    with open(folder / "log", "w") as log:
+        server = subprocess.Popen(
+            [sys.executable, "-m", "jupyterlab", *arguments],
+            env=environment,
+            stdout=log,
+            stderr=subprocess.STDOUT,
+        )
+    address = f"http://localhost:{port}"
+    try:
+        for _ in range(300):
+            try:
+                urllib.request.urlopen(f"{address}/api").close()
+                break
+            except OSError:
+                time.sleep(0.2)
+        yield address
+    finally:
+        server.terminate()
+        server.wait(30)
+
+
+@pytest.fixture(scope="module")
+def page(lab):
+    """The notebook, its cell executed."""
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(
+            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *quiet]
+        )
+        page = browser.new_page(viewport={"width": 1400, "height": 1000})
+        page.set_default_timeout(60_000)
+        asked = []
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(f"{lab}/lab/tree/explorer.ipynb")
+        expect(page.get_by_text(re.compile(r"\| Idle"))).to_be_visible(timeout=60_000)
+        page.locator(".jp-CodeCell .cm-content").click()
+        page.keyboard.press("Control+Enter")
+        page.locator(".hccr-stroke-picture path").first.wait_for(state="attached")
+        yield page
+        browser.close()
+    assert [url for url in asked if not url.startswith((lab, "data:", "blob:"))] == []
+
+
+@pytest.fixture
+def explorer(page):
+    """The explorer as it begins: 己, all strokes there."""
+    back = page.get_by_role("button", name="Put all strokes back")
+    if back.is_enabled():
+        back.click()
+    page.get_by_label("explain").select_option("what is read")
+    return page
+
+
+def picture(page):
+    return page.locator(".hccr-stroke-picture image").get_attribute("href")
+
+
+def reading(page):
+    return page.locator("[aria-live=polite] table").inner_text()
+
+
+def stroke(page, number):
+    return page.get_by_role("button", name=f"Stroke {number} of 3")
+
+
+def changes(what, page, act):
+    """Whether `what` is another soon after `act`."""
+    before = what(page)
+    act()
+    for _ in range(100):
+        if what(page) != before:
+            return True
+        page.wait_for_timeout(50)
+    return False
+
+
+def click_on_ink(page, number):
+    """A click of the mouse on a point of the stroke, wherever that is."""
+    x, y = stroke(page, number).evaluate(
+        """path => {
+          const box = path.getBBox(), point = path.ownerSVGElement.createSVGPoint();
+          for (let i = 1; i < 40; i++) for (let j = 1; j < 40; j++) {
+            point.x = box.x + box.width * i / 40;
+            point.y = box.y + box.height * j / 40;
+            if (!path.isPointInFill(point)) continue;
+            const at = point.matrixTransform(path.getScreenCTM());
+            if (document.elementFromPoint(at.x, at.y) === path) return [at.x, at.y];
+          }
+        }"""
+    )
+    page.mouse.click(x, y)
+
+
+def test_another_class_is_another_picture(explorer):
+    def explain(option):
+        return lambda: explorer.get_by_label("explain").select_option(option)
+
+    before = reading(explorer)
+    assert changes(picture, explorer, explain("look-alike: 已 yǐ"))
+    assert changes(picture, explorer, explain("what was written: 己"))
+    assert reading(explorer) == before  # what is explained does not change what is read
+
+
+def test_another_method_is_another_picture(explorer):
+    methods = explorer.get_by_label("method")
+    assert changes(picture, explorer, lambda: methods.select_option("Grad-CAM"))
+    assert changes(picture, explorer, lambda: methods.select_option("CAM"))
+
+
+def test_a_click_on_a_stroke_erases_it_and_changes_what_is_read(explorer):
+    whole = picture(explorer), reading(explorer)
+    explorer.locator(".hccr-stroke-picture").scroll_into_view_if_needed()
+    assert changes(reading, explorer, lambda: click_on_ink(explorer, 3))
+    expect(stroke(explorer, 3)).to_have_attribute("aria-pressed", "true")
+    assert picture(explorer) != whole[0] and "change" in reading(explorer)
+    assert changes(reading, explorer, lambda: click_on_ink(explorer, 3))
+    expect(stroke(explorer, 3)).to_have_attribute("aria-pressed", "false")
+    assert (picture(explorer), reading(explorer)) == whole
+
+
+def test_strokes_are_erased_from_the_keyboard(explorer):
+    stroke(explorer, 1).focus()
+    assert changes(reading, explorer, lambda: explorer.keyboard.press("Enter"))
+    explorer.keyboard.press("Tab")
+    expect(stroke(explorer, 2)).to_be_focused()
+    assert changes(reading, explorer, lambda: explorer.keyboard.press("Space"))
+    expect(stroke(explorer, 2)).to_be_focused()
+    expect(stroke(explorer, 2)).to_have_attribute("aria-pressed", "true")
+    back = explorer.get_by_role("button", name="Put all strokes back")
+    assert changes(reading, explorer, back.click)
+    expect(back).to_be_disabled()
+
+
+def test_the_hand_moves_the_picture(explorer):
+    explorer.get_by_text("Style of the hand").click()
+    slider = explorer.locator(".widget-slider", has_text="slant").get_by_role("slider")
+    slider.focus()
+    assert changes(picture, explorer, lambda: explorer.keyboard.press("ArrowRight"))
+
+
+def test_a_character_is_found_by_its_pinyin(explorer):
+    text = explorer.get_by_label("character")
+    assert changes(picture, explorer, lambda: text.fill("tai4"))
+    matches = explorer.get_by_label("read so")
+    assert "太" in matches.inner_text()
+    assert changes(picture, explorer, lambda: matches.select_option("太"))
+    expect(explorer.locator(".hccr-stroke-picture path")).to_have_count(4)
+    text.fill("nonsense")
+    expect(explorer.locator(".jp-OutputArea").get_by_role("alert")).to_contain_text("nonsense")
+    assert changes(picture, explorer, lambda: text.fill("己"))
+    expect(explorer.locator(".hccr-stroke-picture path")).to_have_count(3)
+
+
+def test_everything_has_a_name(explorer):
+    output = explorer.locator(".jp-OutputArea-output:has(.hccr-stroke-picture)")
+    for control in output.locator("select:visible, input:visible, button:visible").all():
+        named = control.evaluate(
+            "e => e.labels?.[0]?.textContent || e.getAttribute('aria-label') || e.textContent"
+            " || e.closest('.widget-inline-hbox')?.querySelector('label')?.textContent"
+        )
+        assert named.strip(), control.evaluate("e => e.outerHTML")
