@@ -121,7 +121,7 @@ class CamExplorer(ipywidgets.VBox):
         self.other = ipywidgets.Text(value="永", description="other class", style=WIDE)
         self.method = ipywidgets.Dropdown(options=list(_METHODS), description="method", style=WIDE)
         self.shown = ipywidgets.Dropdown(options=SHOWN, description="draw", style=WIDE)
-        self.picture = StrokePicture(side=side)
+        self.picture = StrokePicture(side=side, layout={"width": "20rem", "max_width": "100%"})
         self.back = ipywidgets.Button(description="Put all strokes back", disabled=True)
         self.message = ipywidgets.HTML()
         self.reading = ipywidgets.HTML()
@@ -139,8 +139,12 @@ class CamExplorer(ipywidgets.VBox):
         controls = [self.text, self.matches, self.look_alike, self.hand.seed, self.hand.attempt]
         controls += [self.explain, self.other, self.method, self.shown, self.message]
         columns = ipywidgets.Box(
-            [ipywidgets.VBox(controls), ipywidgets.VBox([self.picture, self.back]), self.reading],
-            layout=ipywidgets.Layout(flex_flow="row wrap", align_items="flex-start"),
+            [
+                ipywidgets.VBox(controls),
+                ipywidgets.VBox([self.picture, self.back], layout={"margin": "0 1rem"}),
+                self.reading,
+            ],
+            layout={"flex_flow": "row wrap", "align_items": "flex-start"},
         )
         super().__init__([columns, style])
         self._begin(character, character)
@@ -278,15 +282,13 @@ def _table(seen: Seen) -> str:
         rows.append(
             f'<tr><td style="font-size:1.4em">{LEVEL1[label]}</td>'
             f"<td>{readings(LEVEL1[label])[0]}</td>"
-            f'<td style="width:8rem"><div style="height:.8em;width:{100 * now:.1f}%;'
+            f'<td style="width:6rem"><div style="height:.8em;width:{100 * now:.1f}%;'
             f'background:{PALETTE[0]}"></div></td>'
             f'<td style="text-align:right">{100 * now:.1f}&nbsp;%</td>'
             f'<td style="text-align:right">{change}</td></tr>'
         )
     heads = "".join(
         f'<th scope="col" style="text-align:left;padding-right:.7em">{head}</th>'
-        for head in ["read as", "pinyin", "probability", "", "change, points"][
-            : 4 + bool(seen.erased)
-        ]
+        for head in ["read as", "pinyin", "probability", "", "change"][: 4 + bool(seen.erased)]
     )
     return f"<table><thead><tr>{heads}</tr></thead><tbody>{''.join(rows)}</tbody></table>"
