@@ -7,7 +7,7 @@ from hccr_lib.explain.inputs import batches, checked_classes, checked_images, fi
 from hccr_lib.explain.parts import last_dense
 
 
-def integrated_gradients(model, images, classes=None, *, baseline=0.0, steps=32, batch_size=64):
+def integrated_gradients(model, images, classes=None, *, baseline=0.0, steps=32, batch_size=16):
     """Integrated gradients (Sundararajan, Taly and Yan 2017, eqs. 1 and 3).
 
     The image is faded in from a baseline; each pixel gets its change times the mean gradient on
@@ -22,7 +22,7 @@ def integrated_gradients(model, images, classes=None, *, baseline=0.0, steps=32,
             empty sheet.
         steps: Number of points on the way, in the middles of equal parts; the sum is exact in
             the limit.
-        batch_size: Images in one pass, at most.
+        batch_size: Images in one pass, at most; see `hccr_lib.explain.grad_cam`.
 
     Returns:
         float32 `(n, k, H, W)`, as large as the image, in units of the logit; channels are added.
@@ -43,7 +43,7 @@ def integrated_gradients(model, images, classes=None, *, baseline=0.0, steps=32,
     return _of_pixels(model, images, classes, batch_size, attributed)
 
 
-def smooth_grad(model, images, classes=None, *, samples=16, noise=38.0, seed=0, batch_size=64):
+def smooth_grad(model, images, classes=None, *, samples=16, noise=38.0, seed=0, batch_size=16):
     """SmoothGrad (Smilkov et al. 2017): the mean gradient over noisy copies of the image.
 
     Strength: says which pixels the logit would follow, ink or not. Limit: a slope, not a share:
