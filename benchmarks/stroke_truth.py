@@ -1,19 +1,24 @@
 """Which maps are true to the strokes? A league table of methods that explain Model C.
 
-Two measures on synthetic handwriting, in which it is known which ink is which stroke
+Three measures on synthetic handwriting, in which it is known which ink is which stroke
 (`hccr_lib.explain.stroke_truth`). For characters drawn evenly from those of level 1 that have at
 least three strokes: Spearman's correlation of a map's mass per stroke with the strokes' causal
-effects, what the logit of the true character loses when a stroke is not written. For look-alikes:
-the share of a map's positive mass that lies on the strokes that differ, less the share of the ink
-that is theirs, and how often the map's highest value is on them; for the map of the character, and
-for its difference from the map of the look-alike.
+effects, what the logit of the true character loses when a stroke is not written; and with the
+effects on that logit less the mean of all logits, as what all classes share decides nothing. For
+look-alikes: the share of a map's positive mass that lies on the strokes that differ, less the share
+of the ink that is theirs, and how often the map's highest value is on them; for the map of the
+character, and for its difference from the map of the look-alike. For characters that only lack a
+stroke of a look-alike: whether that difference lies on the paper where the stroke is not.
 
-Gradients at pixels cost as much as everything else together, so integrated gradients and SmoothGrad
-are measured on fewer images; the record says how many of each. Intervals are bootstraps of whole
-characters, or of whole groups of look-alikes, since images of one are no independent measurements.
+The other networks of the course have rows for their class activation maps, on the same images, held
+against what the strokes are worth to that same network.
+
+Gradients at pixels cost as much as everything else together, so they are measured on fewer images;
+the record says how many of each. Intervals are bootstraps of whole characters, or of whole groups
+of look-alikes, since images of one are no independent measurements.
 What it measured goes into data/results/stroke_truth.json.
 
-    python benchmarks/stroke_truth.py                    eleven minutes on two busy cores
+    python benchmarks/stroke_truth.py                    fifteen minutes on two busy cores
     python benchmarks/stroke_truth.py --characters 8 --groups 4 --out try.json       a trial
 """
 
@@ -21,17 +26,31 @@ import argparse
 import json
 import sys
 import time
-from functools import partial
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
+from stroke_truth_maps import (
+    BASELINES,
+    BOOTSTRAPS,
+    INNER,
+    LITTLE_NOISE,
+    METHODS,
+    NETWORK,
+    OF_LAYERS,
+    all_maps,
+    cams,
+    interval,
+    kinds,
+    one_map,
+    other_networks,
+)
 
-from hccr_lib import explain
 from hccr_lib.characters import LEVEL1, LOOK_ALIKES, label_of
 from hccr_lib.datasets.strokes import stroke_template
 from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION, random_writer
-from hccr_lib.evaluation import predict
-from hccr_lib.explain.faithfulness import edge_map, ink_map, random_map, spearman, stretched
+from hccr_lib.evaluation import load_model, predict
+from hccr_lib.explain.faithfulness import random_map, spearman, stretched
 from hccr_lib.explain.stroke_truth import (
     causal_effects,
     differing_strokes,
@@ -40,136 +59,51 @@ from hccr_lib.explain.stroke_truth import (
     stroke_correlation,
     written_strokes,
 )
-from hccr_lib.models import melnyk_net
-from hccr_lib.models.weights import pretrained_file, pretrained_record
+from hccr_lib.models.weights import pretrained_file, pretrained_networks, pretrained_record
 from hccr_lib.training.record import environment
 
 OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "stroke_truth.json"
-NETWORK = "melnyk_net_c"
-SEED, BOOTSTRAPS, SHUFFLES = 12, 2000, 20
-INNER = "conv4_3_relu"
-OF_LAYERS = {
-    "Grad-CAM": explain.grad_cam,
-    "HiResCAM": explain.hires_cam,
-    "LayerCAM": explain.layer_cam,
-    "Grad-CAM++": explain.grad_cam_plus_plus,
-}
-# Signed maps throughout: an order of strokes has use for what speaks against the class.
-METHODS = {
-    "CAM": explain.cam,
-    **{f"{name}, pooled maps": partial(m, relu=False) for name, m in OF_LAYERS.items()},
-    **{f"{name}, {INNER}": partial(m, relu=False, layer=INNER) for name, m in OF_LAYERS.items()},
-}
-OF_PIXELS = {
-    "integrated gradients": partial(explain.integrated_gradients, steps=16),
-    "SmoothGrad": partial(explain.smooth_grad, samples=8),
-}
-BASELINES = {
-    "random map": random_map,
-    "random map, mean 0": lambda images: random_map(images) - 0.5,
-    "ink": ink_map,
-    "edges": edge_map,
-}
+SEED, SHUFFLES = 12, 20
+OF_THOSE_READ = {"all": "read_correctly", "given_size": "given_size_read_correctly"}
 
 
-def interval(scores, clusters, rng):
-    """Mean of scores and its 95 % interval, a bootstrap of whole clusters; NaN is left out."""
-    scores, clusters = np.asarray(scores, float), np.asarray(clusters)
-    known = ~np.isnan(scores)
-    if not known.any():
-        return {"n": 0}
-    _, where = np.unique(clusters[known], return_inverse=True)
-    sums, counts = np.bincount(where, scores[known]), np.bincount(where)
-    drawn = rng.integers(len(sums), size=(BOOTSTRAPS, len(sums)))
-    low, high = np.quantile(sums[drawn].sum(1) / counts[drawn].sum(1), (0.025, 0.975))
-    return {
-        "mean": round(float(scores[known].mean()), 4),
-        "from": round(float(low), 4),
-        "to": round(float(high), 4),
-        "n": int(known.sum()),
-    }
+def by_hand(characters, rng):
+    """Each character as another writer writes it, and the seeds of the writers."""
+    seeds = rng.integers(2**60, size=len(characters)).tolist()
+    pairs = zip(characters, seeds, strict=True)
+    return [written_strokes(character, random_writer(seed)) for character, seed in pairs], seeds
 
 
-def all_maps(model, images, masks, classes, few):
-    """Maps of every method, each `(n, k, h, w)`; those of pixels for the first `few` images."""
-    maps = {}
-    for name, method in (METHODS | OF_PIXELS).items():
-        part = few if name in OF_PIXELS else len(images)
-        maps[name] = method(model, images[:part], classes[:part])
-        print(f"  {name}", flush=True)
-    maps["stroke occlusion"] = explain.stroke_occlusion(
-        model, images, masks, classes, batch_size=256
-    )
-    print("  stroke occlusion", flush=True)
-    return maps
-
-
-def one_map(maps, row):
-    """The maps of one image, `(k, 96, 96)`; None for a method that did not get as far."""
-    return stretched(maps[row : row + 1], 96, 96)[0] if row < len(maps) else None
-
-
-def correlation(model, options, rng):
+def correlation(model, others, options, rng):
     """The first measure: mass per stroke against causal effects."""
     several = [character for character in LEVEL1 if len(stroke_template(character)) >= 3]
     chosen = rng.choice(len(several), options.characters, replace=False)
     characters = [several[number] for number in chosen]
     print(f"{len(characters)} characters, {options.writers} writers", flush=True)
     clusters = np.repeat(np.arange(len(characters)), options.writers)
-    seeds = rng.integers(2**60, size=len(clusters)).tolist()
-    written = [
-        written_strokes(characters[cluster], random_writer(seed))
-        for cluster, seed in zip(clusters, seeds, strict=True)
-    ]
+    written, seeds = by_hand([characters[cluster] for cluster in clusters], rng)
     images = np.stack([each.image for each in written])
     masks = [each.masks for each in written]
     classes = np.array([[label_of(each.character)] for each in written])
-    effects = causal_effects(model, written, classes, batch_size=256)
-    effects = [each[0] for each in effects]
-    print("  causal effects", flush=True)
-    right = predict(model, images).argmax(1) == classes[:, 0]
+    effects, right = worth(model, written, classes)
     maps = all_maps(model, images, masks, classes, options.few * options.writers)
     maps |= {name: method(images) for name, method in BASELINES.items()}
+    table = rows(maps, masks, effects, right, clusters, maps["ink"])
+    by_character = scored(maps["CAM"], masks, effects)["all"].reshape(-1, options.writers).mean(1)
+    for name, other in others.items():
+        shown = cams(name, other, images, classes)
+        table |= rows(shown, masks, *worth(other, written, classes), clusters, maps["ink"])
 
-    def scored(name, **how):
-        each = maps[name]
-        if how.pop("relu", False):
-            each = np.maximum(each, 0)
-        return np.array(
-            [
-                stroke_correlation(one_map(each, row), masks[row], effects[row][None], **how)[0]
-                for row in range(len(each))
-            ]
-        )
-
-    table, by_ink = {}, scored("ink")
-    for name, each in maps.items():
-        found, given_size = scored(name), scored(name, given_size=True)
-        of, read = clusters[: len(found)], right[: len(found)]
-        table[name] = {
-            "all": interval(found, of, rng),
-            "read_correctly": interval(found[read], of[read], rng),
-            "given_size": interval(given_size, of, rng),
-            "given_size_read_correctly": interval(given_size[read], of[read], rng),
-            "more_than_ink": interval(found - by_ink[: len(found)], of, rng),
-        }
-        if name in METHODS and name != "CAM":
-            table[name]["relu"] = interval(scored(name, relu=True), of, rng)
-        if name not in BASELINES:
-            mass = [mass_per_stroke(one_map(each, r), masks[r])[0] for r in range(len(each))]
-            table[name]["writers_agree"] = interval(*agreement(mass, of), rng)
-        if name == "CAM":
-            by_character = [found[clusters == c].mean() for c in range(len(characters))]
-
+    plain = [each[0] for each in effects]
     return {
         "characters": "".join(characters),
         "images": len(images),
-        "strokes": int(sum(map(len, effects))),
+        "strokes": int(sum(map(len, plain))),
         "read_correctly": int(right.sum()),
         "raising": {
-            "strokes": int(sum((each < 0).sum() for each in effects)),
-            "images": int(sum((each < 0).any() for each in effects)),
-            "most": raising(written, effects, seeds),
+            "strokes": int(sum((each < 0).sum() for each in plain)),
+            "images": int(sum((each < 0).any() for each in plain)),
+            "most": raising(written, plain, seeds),
         },
         "cam_by_character": {
             c: round(float(score), 3) for c, score in zip(characters, by_character, strict=True)
@@ -177,6 +111,50 @@ def correlation(model, options, rng):
         "methods": table,
         "checks": checks(masks, effects, clusters, rng),
     }
+
+
+def worth(model, written, classes):
+    """Two effects of the strokes of each image, `(2, S)`, and which images are read correctly.
+
+    The first is that on the logit, the second that on the logit less the mean of all logits.
+    """
+    every = causal_effects(model, written, np.arange(model.output_shape[-1]), batch_size=256)
+    effects = [
+        np.stack([each[label], each[label] - each.mean(axis=0)])
+        for each, label in zip(every, classes[:, 0], strict=True)
+    ]
+    print("  causal effects", flush=True)
+    read = predict(model, np.stack([each.image for each in written])).argmax(1)
+    return effects, read == classes[:, 0]
+
+
+def scored(maps, masks, effects):
+    """Each image's correlations of its map with the effects of its strokes, `(n,)` by column."""
+    found = []
+    for row in range(len(maps)):
+        own = one_map(maps, row)
+        asked, against = np.concatenate([own, own, np.maximum(own, 0)]), effects[row][[0, 1, 0]]
+        given = stroke_correlation(asked[:2], masks[row], against[:2], given_size=True)
+        found.append([*stroke_correlation(asked, masks[row], against), *given])
+    columns = ("all", "centred_effects", "relu", "given_size", "centred_effects_given_size")
+    return dict(zip(columns, np.array(found).T, strict=True))
+
+
+def rows(maps, masks, effects, right, clusters, ink):
+    """The rows of the table for maps of one network, with what strokes are worth to it."""
+    table, by_ink = {}, scored(ink, masks, effects)["all"]
+    for name, each in maps.items():
+        of, read, scores = clusters[: len(each)], right[: len(each)], scored(each, masks, effects)
+        if name.split(",")[0] not in OF_LAYERS:
+            del scores["relu"]
+        table[name] = {column: interval(values, of) for column, values in scores.items()}
+        for column, title in OF_THOSE_READ.items():
+            table[name][title] = interval(scores[column][read], of[read])
+        table[name]["more_than_ink"] = interval(scores["all"] - by_ink[: len(each)], of)
+        if name not in BASELINES:
+            mass = [mass_per_stroke(one_map(each, r), masks[r])[0] for r in range(len(each))]
+            table[name]["writers_agree"] = interval(*agreement(mass, of))
+    return table
 
 
 def raising(written, effects, seeds):
@@ -208,6 +186,8 @@ def agreement(vectors, clusters):
 def checks(masks, effects, clusters, rng):
     """What the measure says where the answer is known, and how alike the writers' effects are."""
     perfect, shuffled, shuffled_given_size, size = [], [], [], []
+    effects, centred = [e[0] for e in effects], [e[1] for e in effects]
+    both = [spearman(e[None], c[None])[0] for e, c in zip(effects, centred, strict=True)]
     for mask, effect in zip(masks, effects, strict=True):
         alone = mask & (mask.sum(axis=0) == 1)
         even = alone / np.maximum(alone.sum((1, 2), keepdims=True), 1)
@@ -221,33 +201,30 @@ def checks(masks, effects, clusters, rng):
         shuffled_given_size.append(found[1:].mean())
         size.append(stroke_correlation(np.ones((1, 6, 6)), mask, effect[None])[0])
     return {
-        "perfect_map": interval(perfect, clusters, rng),
-        "perfect_map_shuffled": interval(shuffled, clusters, rng),
-        "perfect_map_shuffled_given_size": interval(shuffled_given_size, clusters, rng),
-        "size_of_the_stroke": interval(size, clusters, rng),
-        "effects_of_the_other_writers": interval(*agreement(effects, clusters), rng),
+        "perfect_map": interval(perfect, clusters),
+        "perfect_map_shuffled": interval(shuffled, clusters),
+        "perfect_map_shuffled_given_size": interval(shuffled_given_size, clusters),
+        "size_of_the_stroke": interval(size, clusters),
+        "effects_centred_and_not": interval(both, clusters),
+        "effects_of_the_other_writers": interval(*agreement(effects, clusters)),
     }
 
 
-def look_alikes(model, options, rng):
+def look_alikes(model, others, options, rng):
     """The second measure: do maps of a character lie on what tells it from a look-alike?"""
     cases, seen = [], set()
     for group, members in enumerate(LOOK_ALIKES[: options.groups]):
-        for one in members:
-            for other in members:
-                strokes = differing_strokes(one, other)
-                if one != other and strokes and one + other not in seen:
-                    seen.add(one + other)
-                    cases.append((group, one, other, strokes))
+        for one, other in permutations(members, 2):
+            strokes = differing_strokes(one, other)
+            if strokes and one + other not in seen:
+                seen.add(one + other)
+                cases.append((group, one, other, strokes))
     pairs = {frozenset(case[1:3]) for case in cases}
     print(f"{len(cases)} ordered pairs of look-alikes", flush=True)
     # In random order, each pair's first writer before any second one: a part is a fair part.
     cases = [cases[number] for number in rng.permutation(len(cases))]
     cases = [case for _ in range(options.writers) for case in cases]
-    seeds = rng.integers(2**60, size=len(cases)).tolist()
-    written = [
-        written_strokes(case[1], random_writer(s)) for case, s in zip(cases, seeds, strict=True)
-    ]
+    written, _ = by_hand([case[1] for case in cases], rng)
     images = np.stack([each.image for each in written])
     masks = [each.masks for each in written]
     classes = np.array([[label_of(one), label_of(other)] for _, one, other, _ in cases])
@@ -255,27 +232,31 @@ def look_alikes(model, options, rng):
     read = predict(model, images).argmax(1)
     right = read == classes[:, 0]
     maps = all_maps(model, images, masks, classes, min(options.few * 2, len(cases)))
-    kinds = {name: {"plain": m[:, :1], "contrast": m[:, :1] - m[:, 1:]} for name, m in maps.items()}
-    kinds |= {name: {"plain": method(images)} for name, method in BASELINES.items()}
+    maps |= {name: method(images) for name, method in BASELINES.items()}
+    reads = dict.fromkeys(maps, right)
+    for name, other in others.items():
+        shown = cams(name, other, images, classes)
+        maps |= shown
+        reads |= dict.fromkeys(shown, predict(other, images).argmax(1) == classes[:, 0])
 
     effects = causal_effects(model, written, classes, batch_size=256)
     table, chance = {}, []
-    for name, maps in kinds.items():
+    for name, both in maps.items():
         table[name] = {}
-        for kind, each in maps.items():
+        for kind, each in kinds(both).items():
             found = [
                 pointing(one_map(each, row), masks[row], cases[row][3]) for row in range(len(each))
             ]
             energy = np.array([f.energy[0] - f.chance for f in found])
             hit = np.array([float(f.hit[0]) for f in found])
             base = np.array([f.chance for f in found])
-            of, some = groups[: len(found)], right[: len(found)]
+            of, some = groups[: len(found)], reads[name][: len(found)]
             table[name][kind] = {
-                "energy_less_chance": interval(energy, of, rng),
-                "energy_less_chance_read_correctly": interval(energy[some], of[some], rng),
-                "hit": interval(hit, of, rng),
-                "hit_less_chance": interval(hit - base, of, rng),
-                "hit_read_correctly": interval(hit[some], of[some], rng),
+                "energy_less_chance": interval(energy, of),
+                "energy_less_chance_read_correctly": interval(energy[some], of[some]),
+                "hit": interval(hit, of),
+                "hit_less_chance": interval(hit - base, of),
+                "hit_read_correctly": interval(hit[some], of[some]),
             }
             chance = base if len(base) == len(images) else chance
     # The stroke whose loss costs most of the lead over the look-alike: is it one that differs?
@@ -289,8 +270,61 @@ def look_alikes(model, options, rng):
         "images": len(images),
         "read_correctly": int(right.sum()),
         "read_as_the_look_alike": int((read == classes[:, 1]).sum()),
-        "chance": interval(chance, groups, rng),
-        "a_differing_stroke_decides": interval(decides, groups, rng),
+        "chance": interval(chance, groups),
+        "a_differing_stroke_decides": interval(decides, groups),
+        "methods": table,
+    }
+
+
+def on_paper(model, others, options, rng):
+    """The third measure: 太 without its dot is 大. Does what says so lie where the dot would be?
+
+    A hand's 太 stands in for its 大, so that the place is known to the pixel. Measured is the share
+    of a map's positive mass on those pixels by their share of the picture, 1 for a map that is the
+    same everywhere; and the same on the strokes that characters of other groups lack.
+    """
+    cases = [
+        (group, less, more, differing_strokes(more, less)[0])
+        for group, members in enumerate(LOOK_ALIKES[: options.groups])
+        for less, more in permutations(members, 2)
+        if len(differing_strokes(more, less)) == 1 and not differing_strokes(less, more)
+    ] * options.writers
+    groups = np.array([case[0] for case in cases])
+    if len(set(groups.tolist())) < 2:
+        return {"pairs": []}
+    print(f"{len(cases)} images that lack a stroke of a look-alike", flush=True)
+    images, places = [], []
+    for written, case in zip(by_hand([case[2] for case in cases], rng)[0], cases, strict=True):
+        images.append(written.without[case[3]])
+        # Where the stroke crosses another one there is ink and no paper.
+        other_ink = np.delete(written.masks, case[3], axis=0).any(axis=0)
+        places.append((written.masks[case[3]] & ~other_ink).ravel().astype(np.float32))
+    images, places = np.stack(images), np.stack(places)
+    classes = np.array([[label_of(less), label_of(more)] for _, less, more, _ in cases])
+    read = predict(model, images).argmax(1)[:, None] == classes
+    maps = {name: method(model, images, classes) for name, method in METHODS.items()}
+    maps["random map"] = random_map(images)
+    for name, other in others.items():
+        maps |= cams(name, other, images, classes)
+    table, foreign = {}, groups[:, None] != groups
+    for name, both in maps.items():
+        table[name] = {}
+        for kind, each in kinds(both).items():
+            positive = np.maximum(stretched(each, 96, 96), 0).reshape(len(each), -1)
+            positive[~positive.any(axis=1)] = np.nan  # says nothing, and does not count
+            times = positive @ places.T / positive.mean(1, keepdims=True) / places.sum(1)
+            own, elsewhere = times.diagonal(), (times * foreign).sum(1) / foreign.sum(1)
+            table[name][kind] = {
+                "times_area": interval(own, groups),
+                "elsewhere": interval(elsewhere, groups),
+                "more_than_elsewhere": interval(own - elsewhere, groups),
+            }
+    return {
+        "pairs": list(dict.fromkeys(less + more for _, less, more, _ in cases)),
+        "images": len(images),
+        "area": round(float(places.mean()), 4),
+        "read_as_the_one_that_lacks_it": int(read[:, 0].sum()),
+        "read_as_the_one_that_has_it": int(read[:, 1].sum()),
         "methods": table,
     }
 
@@ -308,11 +342,14 @@ def main() -> None:
     if options.writers < 2 or options.few < 1 or options.characters < 1:
         sys.exit("stroke_truth needs at least 2 writers, 1 character, and 1 for pixel gradients")
     start = time.perf_counter()
-    model = melnyk_net("C", weights="synthetic")
-    rng = np.random.default_rng(SEED)
+    model, others = load_model(NETWORK)[0], other_networks()
+    rngs = [np.random.default_rng(SEED + part) for part in range(3)]
     result = {
         **environment(),
-        "network": {"name": NETWORK, "sha256": weights_hash()},
+        "network": {"name": NETWORK, "sha256": weights_hash(NETWORK)},
+        "other_networks": {
+            name: weights_hash(name) for name in pretrained_networks() if name != NETWORK
+        },
         "synthesis_version": SYNTHESIS_VERSION,
         "settings": {
             "seed": SEED,
@@ -322,13 +359,15 @@ def main() -> None:
             "images_of_look_alikes_for_gradients_at_pixels": 2 * options.few,
             "integrated_gradients_steps": 16,
             "smooth_grad_samples": 8,
+            "smooth_grad_little_noise": LITTLE_NOISE,
             "inner_layer": INNER,
             "bootstraps": BOOTSTRAPS,
             "shuffles": SHUFFLES,
             "maps": "signed; 'relu' is the same map with its negative values set to 0",
         },
-        "correlation": correlation(model, options, rng),
-        "look_alikes": look_alikes(model, options, rng),
+        "correlation": correlation(model, others, options, rngs[0]),
+        "look_alikes": look_alikes(model, others, options, rngs[1]),
+        "on_paper": on_paper(model, others, options, rngs[2]),
     }
     result["seconds"] = round(time.perf_counter() - start)
     options.out.write_text(
@@ -339,9 +378,9 @@ def main() -> None:
     print(f"{options.out.name}: {result['seconds']} s")
 
 
-def weights_hash() -> str:
+def weights_hash(network: str) -> str:
     """The SHA-256 of the file that the network's weights are in."""
-    return pretrained_record(pretrained_file(NETWORK))["sha256"]
+    return pretrained_record(pretrained_file(network))["sha256"]
 
 
 if __name__ == "__main__":
