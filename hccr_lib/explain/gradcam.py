@@ -24,7 +24,7 @@ from hccr_lib.explain.inputs import batches, checked_classes, checked_images, fi
 from hccr_lib.explain.parts import last_dense
 
 
-def grad_cam(model, images, classes=None, *, layer=None, relu=True, batch_size=16):
+def grad_cam(model, images, classes=None, *, layer=None, relu=True, batch_size=None):
     """Grad-CAM (Selvaraju et al. 2017, eqs. 1 and 2), for any layer that gives feature maps.
 
     Strength: needs nothing of the head. Limit: the mean of the gradient forgets where in a map it
@@ -37,8 +37,9 @@ def grad_cam(model, images, classes=None, *, layer=None, relu=True, batch_size=1
         layer: Name of a layer that gives `(batch, h, w, channels)`. None: the layer whose maps
             the head pools; then the head must be that of a CAM.
         relu: Whether negative values, which speak against the class, become 0, as published.
-        batch_size: Images in one pass, at most. With more of them an early layer's maps leave a
-            CPU's cache: for 32 images one pass took a fourth longer than two of 16.
+        batch_size: Images in one pass, at most. By default 64 at the maps that the head pools,
+            and 16 at a named layer: with more of them an early layer's maps leave a CPU's cache,
+            and one pass of 32 images took a fourth longer than two of 16.
 
     Returns:
         float32 `(n, k, h', w')`, as large as the maps of the layer; not normalised.
@@ -60,7 +61,7 @@ def grad_cam(model, images, classes=None, *, layer=None, relu=True, batch_size=1
     return _weighted(model, images, classes, layer, relu, batch_size, combined)
 
 
-def hires_cam(model, images, classes=None, *, layer=None, relu=True, batch_size=16):
+def hires_cam(model, images, classes=None, *, layer=None, relu=True, batch_size=None):
     """HiResCAM (Draelos and Carin 2020): each value of the maps times its own gradient.
 
     Strength: for any head of one dense layer after the maps the map adds up to the logit, but for
@@ -76,7 +77,7 @@ def hires_cam(model, images, classes=None, *, layer=None, relu=True, batch_size=
     return _weighted(model, images, classes, layer, relu, batch_size, combined)
 
 
-def layer_cam(model, images, classes=None, *, layer=None, relu=True, batch_size=16):
+def layer_cam(model, images, classes=None, *, layer=None, relu=True, batch_size=None):
     """LayerCAM (Jiang et al. 2021, eqs. 5 and 6): as HiResCAM, with positive gradients alone.
 
     Strength: fine maps at early layers. Limit: what speaks against the class is not there.
@@ -90,7 +91,7 @@ def layer_cam(model, images, classes=None, *, layer=None, relu=True, batch_size=
     return _weighted(model, images, classes, layer, relu, batch_size, combined)
 
 
-def grad_cam_plus_plus(model, images, classes=None, *, layer=None, relu=True, batch_size=16):
+def grad_cam_plus_plus(model, images, classes=None, *, layer=None, relu=True, batch_size=None):
     """Grad-CAM++ (Chattopadhay et al. 2018, eqs. 15 and 19).
 
     Strength: several places that each suffice for the class get equal weight. Limit: its weights
@@ -111,6 +112,8 @@ def grad_cam_plus_plus(model, images, classes=None, *, layer=None, relu=True, ba
 def _weighted(model, images, classes, layer, relu, batch_size, combined):
     """Maps `(n, k, h, w)`, each `combined(maps, gradient)` of one class."""
     trunk, gradient = layer_gradient(model, layer)
+    if batch_size is None:
+        batch_size = 64 if layer is None else 16
     images = checked_images(model, images, batch_size)
     classes = checked_classes(classes, len(images), last_dense(model)[0].units)
     found = []
