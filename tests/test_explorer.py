@@ -206,8 +206,8 @@ def test_every_control_is_named(explorer):
 def test_its_state_can_be_drawn_for_a_page_without_a_kernel(explorer):
     explorer.picture.erased = [2]
     figure = explorer.figure()
-    left, right = figure.axes
-    assert "without stroke 3" in left.get_title()
+    _, right = figure.axes
+    assert "without stroke 3" in figure.get_suptitle()
     lengths = sorted(bar.get_width() for bar in right.patches)
     np.testing.assert_allclose(lengths, np.sort(explorer.seen.probabilities)[-5:], rtol=1e-6)
 

@@ -36,7 +36,7 @@ _RIVAL = "CAM against the rival"
 _OCCLUSION = "stroke occlusion"
 _METHODS = {
     "CAM": cam,
-    "CAM, centred": partial(cam, centred=True),
+    "centred CAM": partial(cam, centred=True),
     _RIVAL: contrastive_cam,
     "Grad-CAM": grad_cam,
     "Grad-CAM++": grad_cam_plus_plus,
@@ -261,7 +261,7 @@ class CamExplorer(ipywidgets.VBox):
         seen = self.seen
         fig, (left, right) = plt.subplots(1, 2, figsize=(6.4, 2.5), width_ratios=(1, 1.4))
         overlay(left, seen.image, seen.map)
-        left.set_title(self._title())
+        fig.suptitle(self._title(), x=0.02, ha="left", size="medium")  # wider than the picture
         for mask in seen.strokes[list(seen.erased)]:
             left.contour(mask, [0.5], colors="#555", linewidths=0.8, linestyles="dashed")
         best = np.argsort(-seen.probabilities)[:5][::-1]
