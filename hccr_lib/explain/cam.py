@@ -157,7 +157,7 @@ def _head(model):
 
     def found():
         features, pooling, pooled, dense = pooled_head(model)
-        trunk = keras.Model(model.inputs, [features, pooled])
+        trunk = keras.Model(model.inputs[0], [features, pooled])
         trunk.compile(optimizer=None, jit_compile=fastest_jit())
         return _Head(trunk, pooling, dense)
 

@@ -26,7 +26,7 @@ def logit_model(model):
 
     def make():
         dense, before = last_dense(model)
-        return _compiled(keras.Model(model.inputs, _Logits(dense)(before)))
+        return _compiled(keras.Model(model.inputs[0], _Logits(dense)(before)))
 
     return remembered(model, "logits", make)
 
@@ -77,8 +77,8 @@ def layer_gradient(model, layer):
             gradient = _gradient(keras.Model(maps, logits))
         except ValueError:  # some of what comes after the layer does not come from it
             beside = _gradient(keras.Model([maps, *model.inputs], logits))
-            return _compiled(keras.Model(model.inputs, maps)), beside
-        trunk = _compiled(keras.Model(model.inputs, maps))
+            return _compiled(keras.Model(model.inputs[0], maps)), beside
+        trunk = _compiled(keras.Model(model.inputs[0], maps))
         return trunk, lambda maps, labels, images: gradient(maps, labels)
 
     return remembered(model, ("layer gradient", layer), make)
