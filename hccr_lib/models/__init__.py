@@ -5,6 +5,7 @@ from hccr_lib.models.layers import (
     GlobalWeightedAveragePooling2D,
     GlobalWeightedOutputAveragePooling2D,
 )
+from hccr_lib.models.mcanet import mcanet
 from hccr_lib.models.melnyk_net import melnyk_net
 
 __all__ = [
@@ -12,5 +13,6 @@ __all__ = [
     "GlobalWeightedOutputAveragePooling2D",
     "cost_table",
     "count_macs",
+    "mcanet",
     "melnyk_net",
 ]

@@ -104,6 +104,34 @@ def melnyk_net(
         pretrained = pretrained_arrays(file, record)
     width = 1.0 if width is None else width
     input_size = 96 if input_size is None else input_size
+    check_settings(num_classes, width, input_size, dropout)
+    if pooling_starts_as not in ("sum", "mean"):
+        raise ValueError(
+            "pooling_starts_as must be 'sum' or 'mean'. "
+            f"Received: pooling_starts_as={pooling_starts_as!r}"
+        )
+    # Features may be computed in half precision, the head that reads them never is.
+    head_dtype = keras.config.dtype_policy().variable_dtype
+    pooling_name, pooling = POOLINGS[variant]
+
+    image, x = convolutions(input_size, width)
+    start = {}
+    if pooling_starts_as == "mean" and variant != "A":
+        share = 1 / (x.shape[1] * x.shape[2])
+        start["kernel_initializer"] = keras.initializers.Constant(share)
+    pooled = pooling(name=pooling_name, dtype=head_dtype, **start)(x)
+    x = layers.Dropout(dropout, name="dropout", dtype=head_dtype)(pooled)
+    probabilities = characters(x, num_classes)
+    model = keras.Model(image, probabilities, name=f"melnyk_net_{variant.lower()}")
+    if pretrained is not None:
+        assign_arrays(model, pretrained)
+    elif weights is not None:
+        load_weights(model, weights)
+    return model if include_top else keras.Model(image, pooled, name=f"{model.name}_features")
+
+
+def check_settings(num_classes, width, input_size, dropout):
+    """ValueError for a setting that no network of this backbone can be built from."""
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1. Received: num_classes={num_classes!r}")
     if not 0 < width < math.inf:
@@ -113,31 +141,29 @@ def melnyk_net(
             f"input_size must be a multiple of 16, at least 16: four poolings halve it. "
             f"Received: input_size={input_size!r}"
         )
-    if pooling_starts_as not in ("sum", "mean"):
-        raise ValueError(
-            "pooling_starts_as must be 'sum' or 'mean'. "
-            f"Received: pooling_starts_as={pooling_starts_as!r}"
-        )
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be from 0 to below 1. Received: dropout={dropout!r}")
-    # Features may be computed in half precision, the head that reads them never is.
-    head_dtype = keras.config.dtype_policy().variable_dtype
-    pooling_name, pooling = POOLINGS[variant]
 
-    image = keras.Input((input_size, input_size, 1), name="image")
-    x = image
+
+def convolutions(input_size, width):
+    """The 14 convolutions of table 1, symbolic: the image and the last feature maps.
+
+    Returns:
+        `(batch, input_size, input_size, 1)` and `(batch, input_size / 16, input_size / 16,
+        channels)`, 448 channels at width 1.
+    """
+    image = x = keras.Input((input_size, input_size, 1), name="image")
     for number, block in enumerate(BLOCKS, start=1):
         if number > 1:
             x = layers.AveragePooling2D(3, strides=2, padding="same", name=f"pool{number - 1}")(x)
         for position, channels in enumerate(block, start=1):
-            x = _conv_bn_relu(x, _scaled(channels, width), f"conv{number}_{position}")
-    start = {}
-    if pooling_starts_as == "mean" and variant != "A":
-        share = 1 / (x.shape[1] * x.shape[2])
-        start["kernel_initializer"] = keras.initializers.Constant(share)
-    pooled = pooling(name=pooling_name, dtype=head_dtype, **start)(x)
-    x = layers.Dropout(dropout, name="dropout", dtype=head_dtype)(pooled)
-    probabilities = layers.Dense(
+            x = _conv_bn_relu(x, scaled(channels, width), f"conv{number}_{position}")
+    return image, x
+
+
+def characters(features, num_classes):
+    """The probabilities of all characters, by one dense layer that starts next to zero."""
+    return layers.Dense(
         num_classes,
         activation="softmax",
         kernel_initializer=keras.initializers.RandomNormal(stddev=0.001),
@@ -145,14 +171,13 @@ def melnyk_net(
         kernel_regularizer=keras.regularizers.L2(L2),
         bias_regularizer=keras.regularizers.L2(L2),
         name="characters",
-        dtype=head_dtype,
-    )(x)
-    model = keras.Model(image, probabilities, name=f"melnyk_net_{variant.lower()}")
-    if pretrained is not None:
-        assign_arrays(model, pretrained)
-    elif weights is not None:
-        load_weights(model, weights)
-    return model if include_top else keras.Model(image, pooled, name=f"{model.name}_features")
+        dtype=keras.config.dtype_policy().variable_dtype,
+    )(features)
+
+
+def scaled(channels, width):
+    """Channels times width, rounded to a multiple of 8, at least 8."""
+    return max(8, 8 * round(channels * width / 8))
 
 
 def _conv_bn_relu(x, channels, name):
@@ -167,7 +192,3 @@ def _conv_bn_relu(x, channels, name):
     )(x)
     x = FusedBatchNormalization(name=f"{name}_bn")(x)
     return layers.ReLU(name=f"{name}_relu")(x)
-
-
-def _scaled(channels, width):
-    return max(8, 8 * round(channels * width / 8))
