@@ -196,7 +196,8 @@ def main() -> None:
         },
         "networks": {name: evaluated(name, real, synthetic) for name in arguments.networks},
     }
-    text = json.dumps(record, ensure_ascii=False, indent=1)
+    # On one line: indented, the lists of what was read would take twice the space.
+    text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     arguments.out.write_text(text + "\n", encoding="utf-8")
     print(f"{arguments.out.name}: {len(text.encode()) / 1000:.0f} KB")
 
