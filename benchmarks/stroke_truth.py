@@ -54,6 +54,7 @@ from hccr_lib.explain.faithfulness import random_map, spearman, stretched
 from hccr_lib.explain.stroke_truth import (
     causal_effects,
     differing_strokes,
+    distance_from_ink,
     mass_per_stroke,
     pointing,
     stroke_correlation,
@@ -64,6 +65,7 @@ from hccr_lib.training.record import environment
 
 OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "stroke_truth.json"
 SEED, SHUFFLES = 12, 20
+FROM_THE_MIDDLE = "distance from the ink's middle"
 OF_THOSE_READ = {"all": "read_correctly", "given_size": "given_size_read_correctly"}
 
 
@@ -88,6 +90,7 @@ def correlation(model, others, options, rng):
     effects, right = worth(model, written, classes)
     maps = all_maps(model, images, masks, classes, options.few * options.writers)
     maps |= {name: method(images) for name, method in BASELINES.items()}
+    maps[FROM_THE_MIDDLE] = np.stack([distance_from_ink(mask)[None] for mask in masks])
     table = rows(maps, masks, effects, right, clusters, maps["ink"])
     by_character = scored(maps["CAM"], masks, effects)["all"].reshape(-1, options.writers).mean(1)
     for name, other in others.items():
@@ -135,8 +138,11 @@ def scored(maps, masks, effects):
         own = one_map(maps, row)
         asked, against = np.concatenate([own, own, np.maximum(own, 0)]), effects[row][[0, 1, 0]]
         given = stroke_correlation(asked[:2], masks[row], against[:2], given_size=True)
-        found.append([*stroke_correlation(asked, masks[row], against), *given])
+        both = {"given_size": True, "given_place": True}
+        more = stroke_correlation(own, masks[row], effects[row][:1], **both)
+        found.append([*stroke_correlation(asked, masks[row], against), *given, *more])
     columns = ("all", "centred_effects", "relu", "given_size", "centred_effects_given_size")
+    columns += ("given_size_and_place",)
     return dict(zip(columns, np.array(found).T, strict=True))
 
 
@@ -151,7 +157,7 @@ def rows(maps, masks, effects, right, clusters, ink):
         for column, title in OF_THOSE_READ.items():
             table[name][title] = interval(scores[column][read], of[read])
         table[name]["more_than_ink"] = interval(scores["all"] - by_ink[: len(each)], of)
-        if name not in BASELINES:
+        if name not in (*BASELINES, FROM_THE_MIDDLE):
             mass = [mass_per_stroke(one_map(each, r), masks[r])[0] for r in range(len(each))]
             table[name]["writers_agree"] = interval(*agreement(mass, of))
     return table

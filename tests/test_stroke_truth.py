@@ -15,6 +15,7 @@ from hccr_lib.datasets.synthesis import random_writer, write
 from hccr_lib.explain.stroke_truth import (
     causal_effects,
     differing_strokes,
+    distance_from_ink,
     mass_per_stroke,
     pointing,
     stroke_correlation,
@@ -149,6 +150,45 @@ def test_a_map_that_knows_only_size_is_worth_nothing_given_size(written):
     three = written_strokes("大", random_writer(0))
     flat = stroke_correlation(even, three.masks, np.ones((1, 3)), given_size=True)
     assert np.isnan(flat).all()
+
+
+def test_given_size_and_place_is_a_correlation_of_residuals(written):
+    rng = np.random.default_rng(6)
+    for each in written:
+        if len(each.masks) < 5:
+            continue
+        maps, effects = rng.normal(size=(20, 12, 12)), rng.normal(size=(20, len(each.masks)))
+        found = stroke_correlation(maps, each.masks, effects, given_size=True, given_place=True)
+        ys, xs = np.nonzero(each.masks.any(axis=0))
+        away = np.hypot(*(np.indices((96, 96)) - np.array([ys.mean(), xs.mean()])[:, None, None]))
+        size, far = (
+            mass_per_stroke(values[None], each.masks)[0] for values in (np.ones((96, 96)), away)
+        )
+        known = np.stack([np.ones(len(size)), rankdata(size), rankdata(far / size)], axis=1)
+        remove = np.eye(len(size)) - known @ np.linalg.pinv(known)
+        for mass, effect, score in zip(
+            mass_per_stroke(maps, each.masks), effects, found, strict=True
+        ):
+            x, y = remove @ rankdata(mass), remove @ rankdata(effect)
+            norm = np.linalg.norm(x) * np.linalg.norm(y)
+            if norm > 1e-3:
+                assert score == pytest.approx(x @ y / norm, abs=1e-6)
+
+
+def test_a_map_that_knows_only_the_middle_is_worth_nothing_given_place(written):
+    for each in written:
+        share = each.masks / np.maximum(each.masks.sum(axis=0), 1)
+        away = distance_from_ink(each.masks)
+        mean = np.einsum("hw,shw->s", away, share) / share.sum((1, 2))
+        # Density, not mass: a map whose mass per stroke is its distance.
+        even = np.einsum("s,shw->hw", mean / each.masks.sum((1, 2)), each.masks)[None]
+        effects = np.random.default_rng(1).normal(size=(1, len(each.masks)))
+        ranked = mass_per_stroke(even, each.masks)[0].argsort().tolist() == mean.argsort().tolist()
+        found = stroke_correlation(even, each.masks, effects, given_place=True)
+        if ranked and len(each.masks) > 3:
+            assert found == 0
+    nothing = np.zeros((2, 5, 5), bool)
+    assert distance_from_ink(nothing)[2, 2] == 0 and distance_from_ink(nothing).max() > 2
 
 
 def test_the_true_map_of_a_linear_network_orders_its_strokes(written):

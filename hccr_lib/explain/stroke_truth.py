@@ -13,12 +13,13 @@ from typing import NamedTuple
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
+from scipy.stats import rankdata
 
 from hccr_lib.datasets import normalize
 from hccr_lib.datasets.normalize import resize_images
 from hccr_lib.datasets.strokes import stroke_template
 from hccr_lib.datasets.synthesis import write
-from hccr_lib.explain.faithfulness import spearman, stretched
+from hccr_lib.explain.faithfulness import stretched
 from hccr_lib.explain.inputs import checked_classes, checked_images
 from hccr_lib.explain.occlusion import logit_drops
 
@@ -107,39 +108,58 @@ def mass_per_stroke(maps, masks):
     return np.einsum("khw,shw->ks", stretched(np.asarray(maps)[None], *masks.shape[1:])[0], share)
 
 
-def stroke_correlation(maps, masks, effects, *, given_size=False):
+def stroke_correlation(maps, masks, effects, *, given_size=False, given_place=False):
     """Spearman's correlation of a map's mass per stroke with the strokes' causal effects.
 
     Long strokes have more of any map's mass, and often more effect, so that a map that knows
-    nothing may score well. `given_size` asks for what is left beyond that: the partial correlation,
-    of the ranks less what the ranks of the strokes' sizes foretell of them.
+    nothing may score well. So may one that is bright around the ink: strokes at its rim stand
+    alone, and are missed more. `given_size` and `given_place` ask for what is left beyond that: the
+    partial correlation, of the ranks less what the ranks of what is given foretell of them.
 
     Args:
         maps: `(k, h, w)`, the maps of one image.
         masks: bool `(S, H, W)`.
         effects: `(k, S)`, as `causal_effects` gives them for this image.
         given_size: Whether the number of pixels of the strokes is held fixed.
+        given_place: Whether `distance_from_ink` is.
 
     Returns:
         float64 `(k,)`, -1 to 1: 1 where the map orders the strokes as their effects do, 0 expected
-        of an order by chance. NaN for fewer than three strokes (four, given their sizes), whose
-        order says next to nothing.
+        of an order by chance, and where nothing is left to be ordered. NaN for fewer than three
+        strokes (one more for each that is given), whose order says next to nothing.
     """
-    if len(masks) < 3 + given_size:
+    effects = np.asarray(effects)
+    if len(masks) < 3 + given_size + given_place:
         return np.full(len(effects), np.nan)
-    mass = mass_per_stroke(maps, masks)
-    if not given_size:
-        return spearman(mass, effects)
-    size = mass_per_stroke(np.ones((1, *masks.shape[1:])), masks)
-    to_mass, to_effect, both = (
-        spearman(mass, size),
-        spearman(effects, size),
-        spearman(mass, effects),
-    )
-    left = np.sqrt(np.maximum(1 - to_mass**2, 0) * np.maximum(1 - to_effect**2, 0))
-    above = both - to_mass * to_effect
-    # Nothing is left where one of the two is nothing but size.
-    return np.divide(above, left, out=np.zeros_like(both), where=left > 1e-6)
+    given = [np.ones(len(masks))]
+    size = mass_per_stroke(np.ones((1, *masks.shape[1:])), masks)[0]
+    if given_size:
+        given.append(rankdata(size))
+    if given_place:
+        away = mass_per_stroke(distance_from_ink(masks)[None], masks)[0]
+        given.append(rankdata(away / np.maximum(size, 1e-9)))
+    given = np.stack(given, axis=1)
+    left = []
+    for values in (mass_per_stroke(maps, masks), effects):
+        ranks = rankdata(values, axis=1).T
+        left.append(ranks - given @ np.linalg.lstsq(given, ranks, rcond=None)[0])
+    norm = np.sqrt((left[0] ** 2).sum(0) * (left[1] ** 2).sum(0))
+    return np.divide((left[0] * left[1]).sum(0), norm, out=np.zeros_like(norm), where=norm > 1e-6)
+
+
+def distance_from_ink(masks):
+    """The distance of every pixel from the centre of all ink: a map that has seen no network.
+
+    Args:
+        masks: bool `(S, H, W)`, the pixels of the strokes.
+
+    Returns:
+        float64 `(H, W)`, in pixels; from the middle of the picture where there is no ink.
+    """
+    ink = masks.any(axis=0)
+    rows, columns = np.nonzero(ink if ink.any() else ~ink)
+    y, x = np.indices(ink.shape)
+    return np.hypot(y - rows.mean(), x - columns.mean())
 
 
 def differing_strokes(character, other):
