@@ -5,6 +5,7 @@ import io
 import time
 
 import keras
+import matplotlib.pyplot as plt
 import numpy as np
 import pytest
 from bs4 import BeautifulSoup
@@ -210,6 +211,7 @@ def test_its_state_can_be_drawn_for_a_page_without_a_kernel(explorer):
     assert "without stroke 3" in figure.get_suptitle()
     lengths = sorted(bar.get_width() for bar in right.patches)
     np.testing.assert_allclose(lengths, np.sort(explorer.seen.probabilities)[-5:], rtol=1e-6)
+    plt.close(figure)
 
 
 def test_a_change_takes_no_longer_than_a_tenth_of_a_second_of_two_cores(explorer):
