@@ -64,6 +64,16 @@ def test_attention_is_squeeze_and_excitation():
     np.testing.assert_allclose(features, expected, rtol=1e-4)
 
 
+def test_weights_of_a_file(tmp_path):
+    network = mcanet(2, **SMALL)
+    network.save_weights(tmp_path / "mcanet.weights.h5")
+    again = mcanet(2, **SMALL, weights=tmp_path / "mcanet.weights.h5")
+    for one, other in zip(network.weights, again.weights, strict=True):
+        np.testing.assert_array_equal(numpy(one), numpy(other))
+    with pytest.raises(ValueError):
+        mcanet(3, **SMALL, weights=tmp_path / "mcanet.weights.h5")
+
+
 @pytest.mark.parametrize("bad", [-1, 1.5, None, "2"])
 def test_attentions_are_counted(bad):
     with pytest.raises(ValueError, match="attentions"):

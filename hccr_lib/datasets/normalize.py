@@ -75,6 +75,19 @@ def normalize(bitmap: np.ndarray, out: np.ndarray | None = None) -> np.ndarray:
     return np.invert(out, out=out)
 
 
+def normalize_masks(masks: np.ndarray) -> np.ndarray:
+    """The pixels of strokes, as `normalize` brings their bitmap to the networks' size.
+
+    Args:
+        masks: bool (S, h, w), S at least 1, as `hccr_lib.datasets.synthesis.write` tells them.
+
+    Returns:
+        uint8 (S, 96, 96): 255 where a stroke covers a pixel, less where it covers a part of it.
+    """
+    # Drawn dark on white, a mask goes the way of the bitmap to the image.
+    return np.stack([normalize(np.where(mask, 0, 255).astype(np.uint8)) for mask in masks])
+
+
 def resize_images(images: np.ndarray, side: int) -> np.ndarray:
     """Bring images uint8 (N, h, w) to (N, side, side) by averaging areas; N may be 0."""
     if images.shape[1:] == (side, side):

@@ -16,7 +16,7 @@ from scipy.optimize import linear_sum_assignment
 from scipy.stats import rankdata
 
 from hccr_lib.datasets import normalize
-from hccr_lib.datasets.normalize import resize_images
+from hccr_lib.datasets.normalize import normalize_masks, resize_images
 from hccr_lib.datasets.strokes import stroke_template
 from hccr_lib.datasets.synthesis import write
 from hccr_lib.explain.faithfulness import stretched
@@ -63,13 +63,12 @@ def written_strokes(character, writer, sample=0):
     (3, 96, 96)
     """
     whole = write(character, writer, sample, masks=True)
-    # Drawn dark on white, a mask goes the way of the bitmap to the image.
-    masks = [normalize(np.where(mask, 0, 255).astype(np.uint8)) > 127 for mask in whole.masks]
+    masks = normalize_masks(whole.masks) > 127
     without = [
         normalize(write(character, writer, sample, without=(stroke,)).bitmap)
         for stroke in range(len(masks))
     ]
-    return Strokes(character, normalize(whole.bitmap), np.stack(masks), np.stack(without))
+    return Strokes(character, normalize(whole.bitmap), masks, np.stack(without))
 
 
 def causal_effects(model, written, classes=None, *, batch_size=256):

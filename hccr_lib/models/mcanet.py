@@ -84,15 +84,15 @@ def mcanet(
     return model
 
 
-def channel_attention(maps, name, ratio=RATIO):
+def channel_attention(maps, name):
     """Squeeze and excitation: each channel times a weight that follows from all channels' means.
 
-    Hu, Shen, Sun 2018, eqs. 2 to 4: s = sigmoid(W2 relu(W1 mean(X))).
+    Hu, Shen, Sun 2018, eqs. 2 to 4: s = sigmoid(W2 relu(W1 mean(X))), with a hidden
+    layer of c / 16 units, at least one.
 
     Args:
         maps: Symbolic feature maps `(batch, h, w, c)`.
         name: Ends the names of the layers: `attention{name}` gives s, `attended{name}` the result.
-        ratio: The hidden layer has c / ratio units, at least one.
 
     Returns:
         Symbolic maps of the same shape.
@@ -101,7 +101,7 @@ def channel_attention(maps, name, ratio=RATIO):
     regular = {"kernel_regularizer": keras.regularizers.L2(L2)}
     x = layers.GlobalAveragePooling2D(name=f"squeeze{name}")(maps)
     x = layers.Dense(
-        max(1, channels // ratio),
+        max(1, channels // RATIO),
         activation="relu",
         kernel_initializer="he_normal",
         name=f"reduce{name}",

@@ -13,6 +13,7 @@ import ipywidgets
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.figure import Figure
+from scipy.special import softmax
 
 from ..characters import LEVEL1, LOOK_ALIKES, label_of, look_alikes
 from ..explain import (
@@ -231,8 +232,7 @@ class CamExplorer(ipywidgets.VBox):
         erased = tuple(stroke for stroke in self.picture.erased if stroke < len(whole.masks))
         image = written_without(*asked, self._side, erased) if erased else whole.image
         logits = logits_of(self._model, np.stack([image, whole.image])[..., None], 2)
-        probabilities = np.exp(logits - logits.max(1, keepdims=True))
-        probabilities /= probabilities.sum(1, keepdims=True)
+        probabilities = softmax(logits, axis=1)
         role = self.explain.value
         if role == "read":
             explained = int(logits[0].argmax())

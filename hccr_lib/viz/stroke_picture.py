@@ -12,7 +12,7 @@ import numpy as np
 import traitlets
 from PIL import Image
 
-from ..datasets.normalize import normalize, resize_images
+from ..datasets.normalize import normalize, normalize_masks, resize_images
 from ..datasets.synthesis import Writer, write
 from ..explain.faithfulness import stretched
 from .figures import DIVERGING
@@ -50,8 +50,7 @@ class StrokePicture(anywidget.AnyWidget):
 def written(character: str, writer: Writer, attempt: int, side: int) -> Written:
     """The whole character and its strokes, as the network reads it."""
     whole = write(character, writer, attempt, masks=True)
-    # Drawn dark on white, a mask goes the way of the bitmap to the image.
-    masks = [normalize(np.where(mask, 0, 255).astype(np.uint8)) for mask in whole.masks]
+    masks = normalize_masks(whole.masks)
     outlines = [_outline(mask, side) for mask in masks]
     small = resize_images(np.stack([normalize(whole.bitmap), *masks]), side)
     return Written(small[0], small[1:] > 127, outlines)
