@@ -1,6 +1,7 @@
 """`hccr train`."""
 
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -40,6 +41,23 @@ def train(
             "convolutions. Default: C."
         ),
     ] = None,
+    attentions: Annotated[
+        int | None,
+        typer.Option(
+            min=0,
+            help="MCANet with so many attentions instead of A, B or C; with --start-from, on the "
+            "same convolutions.",
+        ),
+    ] = None,
+    losses: Annotated[
+        str | None,
+        typer.Option(
+            metavar="LIST",
+            help="What MCANet learns by beside the cross-entropy, with commas between: contrastive "
+            "(two attentions or more), and region or image, the two center losses; or none. "
+            "Default: contrastive,region; for one attention region, for 0 none.",
+        ),
+    ] = None,
     width: Annotated[
         float | None, typer.Option(help="Times the paper's channels. Default: 0.5.")
     ] = None,
@@ -68,7 +86,7 @@ def train(
             "or mixed_float16 (for older GPUs, such as a T4). Default: float32.",
         ),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="fast or melnyk.")] = "fast",
+    recipe: Annotated[str, typer.Option(help="fast, melnyk or mcanet.")] = "fast",
     epochs: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Default: the recipe's.")] = None,
@@ -103,10 +121,11 @@ def train(
     ] = False,
     seed: Seed = 0,
 ):
-    """Train a Melnyk-Net. Interrupted, the same command goes on where it stopped.
+    """Train a Melnyk-Net, or MCANet. Interrupted, the same command goes on where it stopped.
 
     - `hccr train runs/forty --characters hwdb-sample --width 0.5 --epochs 12`
     - `hccr train runs/real --data hwdb-sample --augment --start-from runs/forty --epochs 20`
+    - `hccr train runs/gazes --start-from runs/forty --attentions 2 --epochs 12`
     - `hccr train runs/trial --data casia-hwdb --width 1 --recipe melnyk --hold-out 0.1`
     - `hccr train runs/paper --data casia-hwdb --width 1 --recipe melnyk`
 
@@ -124,8 +143,8 @@ def train(
         from .datasets.rows import Rows
         from .datasets.synthesis import SYNTHESIS_VERSION
         from .evaluation import load_model
-        from .models import melnyk_net
-        from .models.transfer import enlarged, repooled
+        from .models import mcanet, melnyk_net
+        from .models.transfer import attending, enlarged, repooled
         from .training import batches
         from .training import train as run
 
@@ -138,11 +157,18 @@ def train(
         keras.utils.set_random_seed(seed)
         classes = None if characters is None else parse_characters(characters)
         model = None
+        if attentions is not None:
+            for option, value in (
+                ("--variant", variant),
+                ("--pooling-starts-as", pooling_starts_as),
+            ):
+                if value is not None:
+                    raise ValueError(f"{option} is not for MCANet; leave it or --attentions out")
         if start_from is not None:
             for option, value in (
                 ("--characters", characters),
                 ("--width", width),
-                ("--dropout", dropout),
+                ("--dropout", None if attentions is not None else dropout),
                 ("--pooling-starts-as", pooling_starts_as),
             ):
                 if value is not None:
@@ -158,6 +184,8 @@ def train(
                 model = repooled(model, variant)
             if input_size is not None:
                 model = enlarged(model, input_size)
+            if attentions is not None:
+                model = attending(model, attentions, 0.5 if dropout is None else dropout)
         checked = None
         if validation is not None and hold_out is not None:
             raise ValueError("--hold-out and --validation: leave one of them out")
@@ -200,14 +228,20 @@ def train(
             known = chosen(known, classes)
             checked = known.images, known.labels
         if model is None:
-            model = melnyk_net(
-                "C" if variant is None else variant,
-                num_classes=len(classes),
-                width=0.5 if width is None else width,
-                input_size=96 if input_size is None else input_size,
-                dropout=0.5 if dropout is None else dropout,
-                pooling_starts_as="sum" if pooling_starts_as is None else pooling_starts_as,
-            )
+            settings = {
+                "num_classes": len(classes),
+                "width": 0.5 if width is None else width,
+                "input_size": 96 if input_size is None else input_size,
+                "dropout": 0.5 if dropout is None else dropout,
+            }
+            if attentions is not None:
+                model = mcanet(attentions, **settings)
+            else:
+                model = melnyk_net(
+                    "C" if variant is None else variant,
+                    pooling_starts_as="sum" if pooling_starts_as is None else pooling_starts_as,
+                    **settings,
+                )
         side = model.input_shape[1]
 
         def as_read(images, rng):
@@ -230,6 +264,7 @@ def train(
                 model,
                 examples,
                 run_dir=run_dir,
+                losses=_losses(model, losses),
                 recipe=recipe,
                 epochs=epochs,
                 batch_size=batch_size,
@@ -248,6 +283,30 @@ def train(
     )
     if data != "synthetic":
         echo_skipped(dataset.skipped)
+
+
+def _losses(model, names):
+    """What makes a model of images and labels of MCANet; None where no such loss is wanted."""
+    from .models.comparative_losses import comparative
+
+    gazes = sum(layer.name.startswith("attended") for layer in model.layers)
+    is_mcanet = any(layer.name == "features1" for layer in model.layers)
+    if names is None:
+        names = ("none", "region", "contrastive,region")[min(gazes, 2)]
+    elif not is_mcanet:
+        raise ValueError("--losses is for MCANet; name --attentions, or start from one")
+    chosen = [] if names == "none" else names.split(",")
+    centers = [name for name in chosen if name in ("region", "image")]
+    if len(centers) > 1 or set(chosen) - {"contrastive", *centers}:
+        raise ValueError(
+            "--losses must be none, or contrastive, and region or image, with commas between. "
+            f"Received: {names}"
+        )
+    if not chosen:
+        return None
+    return partial(
+        comparative, contrastive="contrastive" in chosen, centers=centers[0] if centers else None
+    )
 
 
 def _handwriting(characters, n, seed):

@@ -70,18 +70,32 @@ def mcanet(
         raise ValueError(f"attentions must be 0 or more. Received: attentions={attentions!r}")
     check_settings(num_classes, width, input_size, dropout)
     image, maps = convolutions(input_size, width)
+    output = head(maps, attentions, num_classes, scaled(FEATURES, width), dropout)
+    model = keras.Model(image, output, name=f"mcanet_{attentions}")
+    if weights is not None:
+        load_weights(model, weights)
+    return model
+
+
+def head(maps, attentions, num_classes, units, dropout):
+    """All that follows the convolutions.
+
+    Args:
+        maps: Symbolic feature maps `(batch, h, w, c)`.
+        attentions, num_classes, dropout: As for `mcanet`.
+        units: Length of each f_a.
+
+    Returns:
+        Symbolic probabilities `(batch, num_classes)`.
+    """
     looks = [channel_attention(maps, str(number)) for number in range(1, attentions + 1)]
     each = [
-        _features(look, scaled(FEATURES, width), str(number))
-        for number, look in enumerate(looks or [maps], start=1)
+        _features(look, units, str(number)) for number, look in enumerate(looks or [maps], start=1)
     ]
     x = each[0] if len(each) == 1 else layers.Concatenate(name="all_features")(each)
     head_dtype = keras.config.dtype_policy().variable_dtype
     x = layers.Dropout(dropout, name="dropout", dtype=head_dtype)(x)
-    model = keras.Model(image, characters(x, num_classes), name=f"mcanet_{attentions}")
-    if weights is not None:
-        load_weights(model, weights)
-    return model
+    return characters(x, num_classes)
 
 
 def channel_attention(maps, name):

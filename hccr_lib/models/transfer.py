@@ -1,9 +1,10 @@
-"""A trained Melnyk-Net made into another one that keeps what it has learnt."""
+"""A trained network made into another one that keeps what it has learnt."""
 
 import keras
 import numpy as np
 
-from hccr_lib.models.melnyk_net import POOLINGS
+from hccr_lib.models.mcanet import FEATURES, head
+from hccr_lib.models.melnyk_net import BLOCKS, POOLINGS
 
 
 def enlarged(model, input_size):
@@ -21,8 +22,11 @@ def enlarged(model, input_size):
         An uncompiled model of the same layers; `model` is left as it is.
 
     Raises:
-        ValueError: A size that is smaller, or no multiple of 16.
+        ValueError: A size that is smaller, or no multiple of 16; or MCANet, whose dense layers
+            have a weight for each position and no mean to be kept.
     """
+    if any(isinstance(layer, keras.layers.Flatten) for layer in model.layers):
+        raise ValueError(f"{model.name} reads images of one size only: it flattens its maps")
     old = model.input_shape[1]
     if input_size < old or input_size % 16:
         raise ValueError(
@@ -63,10 +67,7 @@ def repooled(model, variant):
     if variant not in POOLINGS:
         choices = ", ".join(repr(name) for name in POOLINGS)
         raise ValueError(f"variant must be one of {choices}. Received: variant={variant!r}")
-    old = [layer for layer in model.layers if layer.name in dict(POOLINGS.values())]
-    if len(old) != 1:
-        raise ValueError(f"{model.name} has no pooling of a Melnyk-Net")
-    (old,) = old
+    old = _pooling(model)
     # What each value of the maps counts for; GAP, which has no weights, takes their mean.
     rows, columns, channels = old.input.shape[1:]
     share = keras.ops.convert_to_numpy(old.kernel) if old.weights else 1 / (rows * columns)
@@ -91,3 +92,32 @@ def repooled(model, variant):
         kernel = other.get_layer(name).kernel
         kernel.assign(share if kernel.shape == share.shape else share.mean((0, 1)))
     return other
+
+
+def attending(model, attentions, dropout=0.5):
+    """The same convolutions under the head of MCANet, which is new and has learnt nothing.
+
+    Args:
+        model: A Melnyk-Net with its top, uncompiled or not.
+        attentions, dropout: As for `hccr_lib.models.mcanet`.
+
+    Returns:
+        An uncompiled model as `mcanet` builds it; `model` is left as it is.
+
+    Raises:
+        ValueError: A model without one of the three poolings.
+    """
+    maps = _pooling(model).input
+    convolutions = keras.models.clone_model(keras.Model(model.inputs[0], maps))
+    # By way of numpy, as in `enlarged`.
+    convolutions.set_weights(keras.Model(model.inputs[0], maps).get_weights())
+    units = round(FEATURES * maps.shape[-1] / BLOCKS[-1][-1])
+    output = head(convolutions.output, attentions, model.output_shape[-1], units, dropout)
+    return keras.Model(convolutions.inputs[0], output, name=f"mcanet_{attentions}")
+
+
+def _pooling(model):
+    found = [layer for layer in model.layers if layer.name in dict(POOLINGS.values())]
+    if len(found) != 1:
+        raise ValueError(f"{model.name} has no pooling of a Melnyk-Net")
+    return found[0]

@@ -27,6 +27,7 @@ class Batches(keras.utils.PyDataset):
         order: The indices of the images, in the order of reading; the last batch may be smaller.
         batch_size: Number of images in a batch.
         transform: `(images, rng) -> images`, done to each batch; None does nothing.
+        labels_too: Whether the model reads the labels beside the images.
         seed: Tuple of numbers. Batch k is transformed with a generator made of these and k, so
             that it is the same whoever makes it, and when. None: `transform` gets None for `rng`.
         workers: Threads that make batches ahead, while the network computes. Keras has threads of
@@ -34,12 +35,24 @@ class Batches(keras.utils.PyDataset):
             epoch of a process, which then is not the same epoch resumed.
     """
 
-    def __init__(self, images, labels, order, batch_size, *, transform=None, seed=None, workers=1):
+    def __init__(
+        self,
+        images,
+        labels,
+        order,
+        batch_size,
+        *,
+        transform=None,
+        labels_too=False,
+        seed=None,
+        workers=1,
+    ):
         super().__init__()
         self.threads = ThreadPoolExecutor(workers) if workers > 1 else None
         self.ahead, self.most_ahead = {}, 2 * workers
         self.images, self.labels, self.order = images, labels, order
         self.batch_size, self.transform, self.seed = batch_size, transform, seed
+        self.labels_too = labels_too
 
     def __len__(self):
         return -(-len(self.order) // self.batch_size)
@@ -53,14 +66,15 @@ class Batches(keras.utils.PyDataset):
         return self.made(index) if ready is None else ready.result()
 
     def made(self, index):
-        """Batch `index`: `(images, labels)`."""
+        """Batch `index`: `(images, labels)`, or `((images, labels), labels)`."""
         chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]
         images = self.images[chosen]
         if self.transform is not None:
             # numpy takes (1, 2) and (1, 2, 0) for the same seed, hence + 1.
             rng = None if self.seed is None else np.random.default_rng((*self.seed, index + 1))
             images = self.transform(images, rng)
-        return with_channels(images), self.labels[chosen]
+        images, labels = with_channels(images), self.labels[chosen]
+        return ((images, labels), labels) if self.labels_too else (images, labels)
 
 
 def worker_threads(transform):

@@ -41,6 +41,7 @@ def train(
     data,
     *,
     run_dir,
+    losses=None,
     recipe="fast",
     epochs=None,
     batch_size=None,
@@ -66,7 +67,10 @@ def train(
             a file, or `hccr_lib.datasets.Rows` of them; only what a batch needs is read.
             labels: int array `(n,)`.
         run_dir: Folder of the run; created.
-        recipe: "fast" or "melnyk", see `hccr_lib.training.recipe`.
+        losses: None, or a function that takes `model` and returns the model that is fitted in its
+            place, of inputs [images, labels] and with losses of its own, such as
+            `hccr_lib.models.comparative`. What is saved at the end is `model`.
+        recipe: "fast", "melnyk" or "mcanet", see `hccr_lib.training.recipe`.
         epochs, batch_size, learning_rate: Instead of the recipe's.
         validation: `(images, labels)`, measured after each epoch.
         transform: `(images, rng) -> images`, done to the images of each batch: augmentation,
@@ -116,7 +120,13 @@ def train(
             "seed": seed,
             "description": description,
             "network": _network(model),
+            "losses": None,
         }
+        fitted = model
+        if losses is not None:
+            fitted = losses(model)
+            added = [layer for layer in fitted.layers if layer not in model.layers]
+            settings["losses"] = [layer.get_config() for layer in added]
         if record and record["finished"]:
             check_same(run_dir, record, settings, characters)
             print(f"{run_dir} is finished ({done} epochs): nothing to train.")
@@ -141,17 +151,17 @@ def train(
                 raise ValueError(f"{name} must be at least 1. Received: {name}={settings[name]}")
 
         steps = len(images) // batch_size
-        model.compile(
+        fitted.compile(
             plan.optimizer(settings["learning_rate"], steps * settings["epochs"]),
             loss="sparse_categorical_crossentropy",
             metrics=["accuracy"],
             jit_compile=fastest_jit() if jit_compile is None else jit_compile,
         )
-        optimizer = model.optimizer  # with mixed_float16, Keras's loss scaling is around it
-        optimizer.build(model.trainable_variables)
+        optimizer = fitted.optimizer  # with mixed_float16, Keras's loss scaling is around it
+        optimizer.build(fitted.trainable_variables)
         if record:
             check_same(run_dir, record, settings, characters)
-            model.load_weights(backup(run_dir, done))
+            fitted.load_weights(backup(run_dir, done))
         else:
             record = {
                 "finished": False,
@@ -164,9 +174,10 @@ def train(
                 "images_per_second": None,
                 "epochs": [],
             }
-            commit(model, run_dir, record)
+            commit(fitted, run_dir, record)
 
         made = {
+            "labels_too": losses is not None,
             "batch_size": batch_size,
             "transform": transform,
             "workers": worker_threads(transform) if workers is None else workers,
@@ -175,7 +186,7 @@ def train(
             validation = Batches(*validation, np.arange(len(validation[1])), **made)
         if verbose == "auto":
             verbose = 1 if sys.stdout.isatty() else 2
-        with _regularizers(model, plan.keeps_regularizers), ThreadPoolExecutor(1) as background:
+        with _regularizers(fitted, plan.keeps_regularizers), ThreadPoolExecutor(1) as background:
             while done < settings["epochs"]:
                 if done + 1 < settings["epochs"]:
                     upcoming = background.submit(source, done + 1)
@@ -183,12 +194,12 @@ def train(
                     past = [epoch["accuracy"] for epoch in record["epochs"]]
                     optimizer.learning_rate = plan.epoch_rate(settings["learning_rate"], past)
                 rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
-                _reseed_dropout(model, seed, done)
+                _reseed_dropout(fitted, seed, done)
                 # What does not fill a batch is left out; the next epoch has another order.
                 order = shuffled_blocks(len(images), np.random.default_rng((seed, done)))
                 order = order[: steps * batch_size]
                 clock = _OneEpoch()
-                history = model.fit(
+                history = fitted.fit(
                     Batches(images, labels, order, seed=(seed, done), **made),
                     initial_epoch=done,
                     epochs=settings["epochs"],
@@ -212,7 +223,7 @@ def train(
                 record["images_per_second"] = median(
                     epoch["images_per_second"] for epoch in record["epochs"]
                 )
-                commit(model, run_dir, record)
+                commit(fitted, run_dir, record)
                 if done < settings["epochs"]:
                     started = time.perf_counter()
                     n = len(images)
