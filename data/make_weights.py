@@ -8,10 +8,13 @@ Every step is a command that you can type; a step that was interrupted goes on w
 `HCCR_SCALE` chooses the scale where `--scale` does not.
 
 =====  =======================================================  ==============================
-tiny   C, width 1/8, 16x16 then 32x32, 2,048 images             under a minute; reads nothing
-quick  C at 48x48, 2.3 million images; from it A, B and C at    four hours on two cores with AMX
-       96x96, 0.5 million images each; width 1/2
-full   A, B and C as published, 96x96, 6.8 million images each  a large GPU with 16 CPU cores
+tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads nothing
+       MCANet from it
+quick  C at 48x48, 2.3 million images; from it A, B and C at    five hours on two cores with AMX
+       96x96, 0.5 million images each, and MCANet from C;
+       width 1/2
+full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
+       96x96, 6.8 million images each
 =====  =======================================================  ==============================
 """
 
@@ -25,48 +28,73 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from hccr_lib.evaluation import load_model  # noqa: E402  (all need the path above)
-from hccr_lib.models import melnyk_net  # noqa: E402
+from hccr_lib.models import mcanet, melnyk_net  # noqa: E402
 from hccr_lib.models.backend import accelerators  # noqa: E402
 from hccr_lib.models.weights import PRETRAINED, save_pretrained  # noqa: E402
 from hccr_lib.training.record import read_record  # noqa: E402
 
 _NEW = "--characters level1 --pooling-starts-as mean"
 _FULL = (
-    f"{_NEW} --width 1 --augment --precision mixed_bfloat16 --batch-size 1024"
+    "--characters level1 --width 1 --augment --precision mixed_bfloat16 --batch-size 1024"
     " --learning-rate 0.002 --images-per-epoch 375500 --epochs 18"
 )
-# For each scale and network: what melnyk_net builds it from, and its trainings, the last of which
-# gives the weights. A training's name is that of its folder.
+_FROM_48 = (
+    "--start-from {c-48} --input-size 96 --augment --precision mixed_bfloat16 --batch-size 128"
+    " --learning-rate 0.0005 --images-per-epoch 37550 --epochs 13"
+)
+_C_48 = (
+    f"{_NEW} --width 0.5 --input-size 48 --dropout 0.2 --augment --precision mixed_bfloat16"
+    " --batch-size 128 --learning-rate 0.001 --images-per-epoch 37550 --epochs 60"
+)
+_TINY = {
+    "c-16": f"{_NEW} --width 0.125 --input-size 16 --images-per-epoch 512 --epochs 2",
+    "c-32": "--start-from {c-16} --input-size 32 --images-per-epoch 512 --epochs 2",
+}
+# For each scale and network: what melnyk_net, or mcanet, builds it from, and its trainings, the
+# last of which gives the weights. A training's name is that of its folder.
 SCALES = {
     "tiny": {
         "C": (
-            {"width": 0.125, "input_size": 32},
-            {
-                "c-16": f"{_NEW} --width 0.125 --input-size 16 --images-per-epoch 512 --epochs 2",
-                "c-32": "--start-from {c-16} --input-size 32 --images-per-epoch 512 --epochs 2",
-            },
-        )
+            {"variant": "C", "width": 0.125, "input_size": 32},
+            _TINY,
+        ),
+        "M": (
+            {"attentions": 2, "width": 0.125, "input_size": 32},
+            _TINY
+            | {"m-32": "--start-from {c-32} --attentions 2 --images-per-epoch 512 --epochs 2"},
+        ),
     },
     "quick": {
         variant: (
-            {"width": 0.5, "input_size": 96},
-            {
-                "c-48": f"{_NEW} --width 0.5 --input-size 48 --dropout 0.2 --augment"
-                " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.001"
-                " --images-per-epoch 37550 --epochs 60",
-                f"{variant.lower()}-96": f"--start-from {{c-48}} --variant {variant}"
-                " --input-size 96 --augment --precision mixed_bfloat16 --batch-size 128"
-                " --learning-rate 0.0005 --images-per-epoch 37550 --epochs 13",
-            },
+            {"variant": variant, "width": 0.5, "input_size": 96},
+            {"c-48": _C_48, f"{variant.lower()}-96": f"{_FROM_48} --variant {variant}"},
         )
         for variant in "CAB"
+    }
+    | {
+        "M": (
+            {"attentions": 2, "width": 0.5, "input_size": 96},
+            {
+                "c-48": _C_48,
+                "c-96": f"{_FROM_48} --variant C",
+                "m-96": "--start-from {c-96} --attentions 2 --dropout 0.2 --augment"
+                " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.001"
+                " --images-per-epoch 37550 --epochs 12",
+            },
+        )
     },
     "full": {
         variant: (
-            {"width": 1.0, "input_size": 96},
-            {variant.lower(): f"{_FULL} --variant {variant}"},
+            {"variant": variant, "width": 1.0, "input_size": 96},
+            {variant.lower(): f"{_FULL} --variant {variant} --pooling-starts-as mean"},
         )
         for variant in "CBA"
+    }
+    | {
+        "M": (
+            {"attentions": 2, "width": 1.0, "input_size": 96},
+            {"m": f"{_FULL} --attentions 2"},
+        )
     },
 }
 
@@ -76,7 +104,9 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--scale", choices=SCALES, default=os.environ.get("HCCR_SCALE"))
-    parser.add_argument("--variants", default="ABC", help="which of the scale's; default: all")
+    parser.add_argument(
+        "--variants", default="ABCM", help="which of the scale's, M for MCANet; default: all"
+    )
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where trainings are kept")
     parser.add_argument(
         "--out",
@@ -94,14 +124,14 @@ def main() -> None:
     out = arguments.out or (Path("weights-tiny") if scale == "tiny" else shipped)
     for variant, (settings, trainings) in SCALES[scale].items():
         if variant in arguments.variants:
-            make(variant, settings, trainings, arguments.runs / f"weights-{scale}", out)
+            make(settings, trainings, arguments.runs / f"weights-{scale}", out)
 
 
 def usual_scale() -> str:
     return "full" if accelerators() else "quick"
 
 
-def make(variant: str, settings: dict, trainings: dict, runs: Path, out: Path) -> None:
+def make(settings: dict, trainings: dict, runs: Path, out: Path) -> None:
     """Trains one network, and writes its weights once all of its trainings are finished."""
     folders = {name: runs / name for name in trainings}
     for name, options in trainings.items():
@@ -110,17 +140,14 @@ def make(variant: str, settings: dict, trainings: dict, runs: Path, out: Path) -
         subprocess.run([sys.executable, "-m", "hccr_lib", *command], check=True)
 
     # Built anew, it computes in float32 whatever it was trained in.
-    network = melnyk_net(variant, **settings)
+    network = (mcanet if "attentions" in settings else melnyk_net)(**settings)
     network.set_weights(load_model(folders[name])[0].get_weights())
     records = [read_record(folder) for folder in folders.values()]
     for record in records:
         del record["characters"]  # level 1, as the settings say
-    file = out / f"melnyk_net_{variant.lower()}.npz"
+    file = out / f"{network.name}.npz"
     save_pretrained(
-        network,
-        file,
-        settings={"variant": variant, "num_classes": 3755, **settings},
-        record={"runs": records},
+        network, file, settings={"num_classes": 3755, **settings}, record={"runs": records}
     )
     print(file)
 

@@ -12,7 +12,7 @@ import numpy as np
 from .characters import LEVEL1
 from .datasets import Dataset, DatasetError, choose
 from .datasets.normalize import resize_images
-from .models import melnyk_net  # also registers the layers that saved networks name
+from .models import mcanet, melnyk_net  # also registers the layers that saved networks name
 from .models.weights import pretrained_networks
 from .progress import progress
 
@@ -39,7 +39,7 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
     name = os.fspath(name_or_path)
     if name in pretrained_networks():
         try:
-            return melnyk_net(name[-1].upper(), weights="synthetic"), LEVEL1
+            return shipped(name), LEVEL1
         except (ValueError, FileNotFoundError) as error:
             raise ModelError(str(error)) from error
     path = Path(name).expanduser()
@@ -73,6 +73,14 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
         named = "does not name them" if characters is None else f"names {len(characters)}"
         raise ModelError(f"{file}: has {classes} classes, and the record.json beside it {named}")
     return model, characters
+
+
+def shipped(name: str) -> keras.Model:
+    """A network of `pretrained_networks()` with its weights; "mcanet_2" has two attentions."""
+    kind, which = name.rsplit("_", 1)
+    if kind == "mcanet":
+        return mcanet(int(which), weights="synthetic")
+    return melnyk_net(which.upper(), weights="synthetic")
 
 
 def _classes(record: Path) -> str | None:

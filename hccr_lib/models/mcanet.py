@@ -22,7 +22,11 @@ import keras
 from keras import layers
 
 from hccr_lib.models.melnyk_net import L2, characters, check_settings, convolutions, scaled
-from hccr_lib.models.weights import load_weights
+from hccr_lib.models.weights import (
+    assign_arrays,
+    load_weights,
+    pretrained,
+)
 
 FEATURES = 768
 RATIO = 16
@@ -32,8 +36,8 @@ def mcanet(
     attentions=2,
     *,
     num_classes=3755,
-    width=1.0,
-    input_size=96,
+    width=None,
+    input_size=None,
     weights=None,
     dropout=0.5,
 ):
@@ -47,10 +51,12 @@ def mcanet(
             baseline, X itself, flattened, and two dense layers.
         num_classes: Number of characters, 3,755 for GB2312 level 1.
         width: Multiplies the channels of every convolution and the 768 features, each rounded to
-            a multiple of 8.
-        input_size: Height and width of the images, a multiple of 16.
-        weights: None (random), or the path of a `.keras` or `.weights.h5` file that was saved
-            from the same settings.
+            a multiple of 8. None: 1.0, the paper's, or that of the weights "synthetic".
+        input_size: Height and width of the images, a multiple of 16. None: 96, or that of
+            "synthetic".
+        weights: None (random); "synthetic", those that come with the course for two attentions,
+            trained on synthetic handwriting; or the path of a `.keras` or `.weights.h5` file that
+            was saved from the same settings.
         dropout: Share of the features that is dropped while training, 0 to below 1.
 
     Returns:
@@ -68,11 +74,20 @@ def mcanet(
     """
     if not isinstance(attentions, int) or attentions < 0:
         raise ValueError(f"attentions must be 0 or more. Received: attentions={attentions!r}")
+    arrays = None
+    if weights == "synthetic":
+        asked = {"num_classes": num_classes, "width": width, "input_size": input_size}
+        settings, arrays = pretrained(f"mcanet_{attentions}", {"attentions": attentions, **asked})
+        width, input_size = settings["width"], settings["input_size"]
+    width = 1.0 if width is None else width
+    input_size = 96 if input_size is None else input_size
     check_settings(num_classes, width, input_size, dropout)
     image, maps = convolutions(input_size, width)
     output = head(maps, attentions, num_classes, scaled(FEATURES, width), dropout)
     model = keras.Model(image, output, name=f"mcanet_{attentions}")
-    if weights is not None:
+    if arrays is not None:
+        assign_arrays(model, arrays)
+    elif weights is not None:
         load_weights(model, weights)
     return model
 

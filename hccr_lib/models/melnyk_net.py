@@ -20,12 +20,9 @@ from hccr_lib.models.layers import (
     GlobalWeightedOutputAveragePooling2D,
 )
 from hccr_lib.models.weights import (
-    SETTINGS,
     assign_arrays,
     load_weights,
-    pretrained_arrays,
-    pretrained_file,
-    pretrained_record,
+    pretrained,
 )
 
 BLOCKS = ((64, 64), (96, 64, 96), (128, 96, 128), (256, 192, 256), (448, 256, 448))
@@ -88,20 +85,13 @@ def melnyk_net(
     if variant not in POOLINGS:
         choices = ", ".join(repr(name) for name in POOLINGS)
         raise ValueError(f"variant must be one of {choices}. Received: variant={variant!r}")
-    pretrained = None
+    arrays = None
     if weights == "synthetic":
-        file = pretrained_file(f"melnyk_net_{variant.lower()}")
-        record = pretrained_record(file)
-        width = record["width"] if width is None else width
-        input_size = record["input_size"] if input_size is None else input_size
-        received = dict(zip(SETTINGS, (variant, num_classes, width, input_size), strict=True))
-        for name, value in received.items():
-            if value != record[name]:
-                raise ValueError(
-                    f'The weights "synthetic" are of a network with {name}={record[name]!r}. '
-                    f"Received: {name}={value!r}"
-                )
-        pretrained = pretrained_arrays(file, record)
+        asked = {"num_classes": num_classes, "width": width, "input_size": input_size}
+        settings, arrays = pretrained(
+            f"melnyk_net_{variant.lower()}", {"variant": variant, **asked}
+        )
+        width, input_size = settings["width"], settings["input_size"]
     width = 1.0 if width is None else width
     input_size = 96 if input_size is None else input_size
     check_settings(num_classes, width, input_size, dropout)
@@ -123,8 +113,8 @@ def melnyk_net(
     x = layers.Dropout(dropout, name="dropout", dtype=head_dtype)(pooled)
     probabilities = characters(x, num_classes)
     model = keras.Model(image, probabilities, name=f"melnyk_net_{variant.lower()}")
-    if pretrained is not None:
-        assign_arrays(model, pretrained)
+    if arrays is not None:
+        assign_arrays(model, arrays)
     elif weights is not None:
         load_weights(model, weights)
     return model if include_top else keras.Model(image, pooled, name=f"{model.name}_features")

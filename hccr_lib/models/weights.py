@@ -2,7 +2,8 @@
 
 The course's own are `data/weights/synthetic/melnyk_net_c.npz` and so on, made by `make weights`:
 one array for each weight, float16, batch normalization float32 because its variances exceed the
-range of float16. A JSON of the same name beside it says of which network they are, how it was
+range of float16. Dense kernels of millions of weights, which only MCANet has, are int8 with a
+scale for each unit. A JSON of the same name beside it says of which network they are, how it was
 trained, and the SHA-256 of the file.
 
 The published file, `Melnyk-Net.hdf5`, was saved by Keras 2.1.6; its address is in the README of
@@ -28,17 +29,19 @@ from hccr_lib.files import atomic_file
 
 PRETRAINED = Path(__file__).resolve().parents[2] / "data" / "weights"
 LABELS = "label2tagcode.npy"
-# What a network is built from; weights fit another one only where all of it agrees.
-SETTINGS = ("variant", "num_classes", "width", "input_size")
+# A dense kernel of more weights than this is kept as int8.
+MANY = 2**21
+_SCALE = "/step"
 
 
 def save_pretrained(model, path, *, settings, record):
     """Writes the weights of a network in the course's format, and what is known about them.
 
     Args:
-        model: A network as `melnyk_net` builds it.
+        model: A network as `melnyk_net` or `mcanet` builds it.
         path: The `.npz` file; a `.json` of the same name goes beside it.
-        settings: Dict of `SETTINGS`, the arguments of `melnyk_net` for this model.
+        settings: Dict of the arguments that built it, num_classes, width and input_size among
+            them; weights fit another network only where all of them agree.
         record: Dict that fits in JSON: how the weights were made.
 
     Raises:
@@ -57,7 +60,10 @@ def save_pretrained(model, path, *, settings, record):
                     f"{weight.name} of {layer.name} does not fit in {kept.dtype}; "
                     f"its largest magnitude is {np.abs(value).max()}"
                 )
-            arrays[f"{layer.name}/{weight.name}"] = kept
+            name = f"{layer.name}/{weight.name}"
+            if value.ndim == 2 and value.size > MANY:
+                kept, arrays[f"{name}{_SCALE}"] = _quantized(value)
+            arrays[name] = kept
     content = io.BytesIO()
     np.savez_compressed(content, **arrays)
     path.parent.mkdir(parents=True, exist_ok=True)
@@ -65,7 +71,7 @@ def save_pretrained(model, path, *, settings, record):
         file.write(content.getvalue())
     known = {
         "sha256": hashlib.sha256(content.getvalue()).hexdigest(),
-        **{name: settings[name] for name in SETTINGS},
+        **settings,
         "parameters": model.count_params(),
         **record,
     }
@@ -97,7 +103,7 @@ def pretrained_record(path):
         )
     try:
         record = json.loads(path.read_text(encoding="utf-8"))
-        _ = record["sha256"], *(record[name] for name in SETTINGS)
+        _ = [record[name] for name in ("sha256", "num_classes", "width", "input_size")]
     except (ValueError, KeyError, TypeError) as error:
         raise ValueError(
             f"{path}: does not describe weights ({type(error).__name__}: {error})"
@@ -105,8 +111,34 @@ def pretrained_record(path):
     return record
 
 
+def pretrained(network, asked):
+    """The weights of the course for a network, and what the network is built from.
+
+    Args:
+        network: As in `pretrained_networks`.
+        asked: Dict of arguments of `melnyk_net` or `mcanet`; None stands for that of the weights.
+
+    Returns:
+        Dict of the same arguments, without None; and the arrays, see `pretrained_arrays`.
+
+    Raises:
+        FileNotFoundError: There are none.
+        ValueError: They are of a network with other arguments, or damaged.
+    """
+    file = pretrained_file(network)
+    record = pretrained_record(file)
+    settings = {name: record.get(name) if value is None else value for name, value in asked.items()}
+    for name, value in settings.items():
+        if value != record.get(name):
+            raise ValueError(
+                f'The weights "synthetic" are of a network with {name}={record.get(name)!r}. '
+                f"Received: {name}={value!r}"
+            )
+    return settings, pretrained_arrays(file, record)
+
+
 def pretrained_arrays(path, record):
-    """The arrays of an `.npz` file by "layer/weight".
+    """The arrays of an `.npz` file by "layer/weight", float16 or float32.
 
     Raises:
         FileNotFoundError: No such file.
@@ -122,7 +154,18 @@ def pretrained_arrays(path, record):
             f"differs); `git checkout` it, or make both anew with `make weights`"
         )
     with np.load(io.BytesIO(content)) as file:
-        return dict(file)
+        arrays = dict(file)
+    for name in [name for name in arrays if name.endswith(_SCALE)]:
+        scale = arrays.pop(name)
+        arrays[name.removesuffix(_SCALE)] = arrays[name.removesuffix(_SCALE)] * scale
+    return arrays
+
+
+def _quantized(kernel):
+    """int8 weights and the float32 step of each unit, by which they are multiplied."""
+    step = np.abs(kernel).max(axis=0) / 127
+    step[step == 0] = 1  # a unit that reads nothing
+    return np.rint(kernel / step).astype(np.int8), step
 
 
 def assign_arrays(model, arrays):

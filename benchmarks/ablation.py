@@ -1,0 +1,237 @@
+"""Which part of MCANet is worth what? Eight networks under one budget, several seeds.
+
+Xu, Bai and Liu (ICDAR 2019) compare, in their table II, the baseline without attention, numbers of
+attentions, and the losses. Here eight such networks learn the 157 characters of the course's
+groups of look-alikes from synthetic handwriting, and read writers whom none of them has met.
+
+Every network of a seed learns from the same images, in two stages. In the first one the
+cross-entropy alone teaches; networks with as many attentions share it. In the second one each goes
+on with its losses. Region-level centers that pull from the first step on would silence the
+features before they have learnt anything; the chapter From one gaze to several shows it.
+
+What was measured goes into data/results/ablation.json after each seed. Interrupted, it goes on
+where it stopped; more seeds are added to those that are there.
+
+    python benchmarks/ablation.py                    three seeds, an hour on two cores
+    python benchmarks/ablation.py --seeds 5          two more
+    python benchmarks/ablation.py --images 157 --tested 314 --seeds 1 --out try.json     a trial
+"""
+
+import argparse
+import gc
+import json
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+
+from hccr_lib.characters import LOOK_ALIKES, label_of
+from hccr_lib.datasets import choose, load
+from hccr_lib.datasets.normalize import resize_images
+from hccr_lib.datasets.sources import find
+from hccr_lib.datasets.stream import fresh
+from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION
+from hccr_lib.explain.attention import attention_maps, correlation, overlap
+from hccr_lib.models.comparative_losses import comparative
+from hccr_lib.models.mcanet import mcanet
+from hccr_lib.training import train
+from hccr_lib.training.record import environment
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "data" / "results" / "ablation.json"
+CHARACTERS = "".join(sorted(set("".join(LOOK_ALIKES)), key=label_of))
+# Attentions, whether the contrastive loss, and which centers.
+ROWS = {
+    "baseline": (0, False, None),
+    "A = 1": (1, False, None),
+    "A = 2": (2, False, None),
+    "A = 3": (3, False, None),
+    "A = 2, contrastive": (2, True, None),
+    "A = 2, region centers": (2, False, "region"),
+    "A = 2, contrastive, image centers": (2, True, "image"),
+    "A = 2, contrastive, region centers": (2, True, "region"),
+}
+SIDE, WIDTH, BATCH = 64, 0.25, 64
+FIRST, SECOND = 4, 3  # epochs of the two stages
+REAL = (("icdar2013-sample", None), ("hwdb-sample", "test"))
+TRAINING_SEED, TEST_SEED = 77, 7_000_000
+EXPLAINED = 4  # images of each character whose maps are compared
+
+
+class Images:
+    """All images that are learnt from and read, written once and kept in the folder of the runs."""
+
+    def __init__(self, folder, images, tested):
+        self.each = images
+        self.learnt = self._kept(folder / f"learnt-{images}", (FIRST + SECOND) * images, 0)
+        self.tested = self._kept(folder / f"tested-{tested}", tested, TEST_SEED)
+        self.real = {}
+        for name, split in REAL:
+            if find(name, split) is not None:
+                known = choose(load(name, split=split), CHARACTERS)
+                if len(known):
+                    self.real[name] = resize_images(known.images, SIDE), known.labels
+
+    def _kept(self, path, n, seed):
+        file = path.with_suffix(".npz")
+        if not file.exists():
+            print(f"writing {n:,} characters", flush=True)
+            images, labels = fresh(CHARACTERS, n, seed=TRAINING_SEED + seed)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            part = file.with_name(f"part-{file.name}")
+            np.savez(part, images=resize_images(images, SIDE), labels=labels)
+            part.replace(file)
+        with np.load(file) as kept:
+            return kept["images"], kept["labels"]
+
+    def epoch(self, number):
+        """New images for each epoch of both stages."""
+        part = slice(number * self.each, (number + 1) * self.each)
+        return self.learnt[0][part], self.learnt[1][part]
+
+
+def trained(row, seed, data, folder):
+    """The network of one row and seed, and the records of its trainings."""
+    attentions, contrastive, centers = ROWS[row]
+    keras.utils.set_random_seed(seed)
+    network = mcanet(attentions, num_classes=len(CHARACTERS), width=WIDTH, input_size=SIDE)
+    common = {"batch_size": BATCH, "seed": seed, "characters": CHARACTERS, "verbose": 0}
+    common |= {"allow_missing_classes": True, "description": f"version {SYNTHESIS_VERSION}"}
+    first = train(
+        network, data.epoch, run_dir=folder / f"{seed}-first-{attentions}", epochs=FIRST, **common
+    )
+    losses = None
+    if contrastive or centers:
+        losses = lambda model: comparative(model, contrastive=contrastive, centers=centers)  # noqa: E731
+    second = train(
+        network,
+        lambda number: data.epoch(FIRST + number),
+        run_dir=folder / f"{seed}-{list(ROWS).index(row)}",
+        epochs=SECOND,
+        learning_rate=1e-3,
+        losses=losses,
+        **common,
+    )
+    return network, (first, second)
+
+
+def read(network, images):
+    """What the network answers, int `(n,)`."""
+    return network.predict(images[..., None], batch_size=256, verbose=0).argmax(axis=1)
+
+
+def measured(network, records, data):
+    """All that is recorded of one trained network."""
+    images, labels = data.tested
+    found = {
+        "parameters": network.count_params(),
+        "seconds": round(sum(record["seconds"] for record in records), 1),
+        "losses": [records[0]["epochs"][-1]["loss"], records[1]["epochs"][-1]["loss"]],
+        "hits": int((read(network, images) == labels).sum()),
+        "real": {
+            name: int((read(network, real) == meant).sum())
+            for name, (real, meant) in data.real.items()
+        },
+    }
+    names = [layer.name for layer in network.layers if layer.name.startswith("features")]
+    parts = keras.Model(network.inputs[0], [network.get_layer(name).output for name in names])
+    features = parts.predict(images[..., None], batch_size=256, verbose=0)
+    features = np.stack(features if isinstance(features, list) else [features])
+    found["features"] = {
+        "silent": round(float((features.max(axis=1) == 0).mean()), 4),
+        "within_by_between": [round(scatter(each, labels), 4) for each in features],
+    }
+    if len(features) > 1:
+        half = ((features[0] - features[1]) ** 2).sum(axis=1) / 2
+        found["features"]["half_square_distance"] = round(float(half.mean()), 3)
+    attentions = sum(layer.name.startswith("attended") for layer in network.layers)
+    if attentions:
+        found["maps"] = compared(network, images, labels)
+    return found
+
+
+def scatter(features, labels):
+    """The variance within characters by that between their means."""
+    known = np.unique(labels)
+    means = np.stack([features[labels == label].mean(axis=0) for label in known])
+    within = ((features - means[np.searchsorted(known, labels)]) ** 2).sum(axis=1).mean()
+    between = ((means - means.mean(axis=0)) ** 2).sum(axis=1).mean()
+    return float(within / between) if between else float("nan")
+
+
+def compared(network, images, labels):
+    """How much the attentions of a network have in common, and each with itself elsewhere."""
+    order = np.argsort(labels, kind="stable")
+    chosen = np.concatenate(
+        [order[labels[order] == label][:EXPLAINED] for label in np.unique(labels)]
+    )
+    images, labels = images[chosen], labels[chosen]
+    signed = attention_maps(network, images, labels[:, None], relu=False)[:, 0]
+    positive = np.maximum(signed, 0)
+    other_writer = np.array(
+        [np.flatnonzero((labels == label) & (np.arange(len(labels)) != n))[0]
+         for n, label in enumerate(labels)]
+    )  # fmt: skip
+    other_character = np.roll(np.arange(len(labels)), len(labels) // 2)
+    found = {"images": len(images)}
+    mean = lambda values: round(float(np.nanmean(values)), 4)  # noqa: E731
+    pairs = [(a, b) for b in range(signed.shape[1]) for a in range(b)]
+    if pairs:
+        found["iou"] = mean([overlap(positive[:, a], positive[:, b]) for a, b in pairs])
+        found["correlation"] = mean([correlation(signed[:, a], signed[:, b]) for a, b in pairs])
+    found["other_writer"] = mean(correlation(signed, signed[other_writer]))
+    found["other_character"] = mean(correlation(signed, signed[other_character]))
+    found["empty"] = mean(positive.max(axis=(-2, -1)) == 0)
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--images", type=int, default=100 * len(CHARACTERS), help="of an epoch")
+    parser.add_argument("--tested", type=int, default=100 * len(CHARACTERS))
+    parser.add_argument("--runs", type=Path, default=ROOT / "runs" / "ablation")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    data = Images(options.runs, options.images, options.tested)
+    folder = options.runs / f"images-{options.images}"
+    settings = {
+        "characters": CHARACTERS,
+        "side": SIDE,
+        "width": WIDTH,
+        "batch_size": BATCH,
+        "images_of_the_stages": [FIRST * options.images, SECOND * options.images],
+        "synthesis_version": SYNTHESIS_VERSION,
+        "tested": {
+            "synthetic": options.tested,
+            **{name: len(labels) for name, (_, labels) in data.real.items()},
+        },
+    }
+    kept = folder / "measured.json"
+    seeds = json.loads(kept.read_text(encoding="utf-8")) if kept.exists() else {}
+    for seed in range(options.seeds):
+        rows = seeds.setdefault(str(seed), {})
+        for row in ROWS:
+            if row in rows:
+                continue
+            started = time.perf_counter()
+            network, records = trained(row, seed, data, folder)
+            rows[row] = measured(network, records, data)
+            share = rows[row]["hits"] / options.tested
+            print(
+                f"seed {seed}, {row}: {share:.2%}, {time.perf_counter() - started:.0f} s",
+                flush=True,
+            )
+            kept.write_text(json.dumps(seeds), encoding="utf-8")
+            keras.backend.clear_session()
+            gc.collect()
+        result = {**environment(), "settings": settings, "seeds": seeds}
+        text = json.dumps(result, ensure_ascii=False, indent=1)
+        options.out.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
