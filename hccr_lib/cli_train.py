@@ -1,7 +1,6 @@
 """`hccr train`."""
 
 from contextlib import nullcontext
-from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -137,14 +136,12 @@ def train(
         import keras
         import numpy as np
 
+        from .cli_networks import going_on, losses_of, new_network
         from .datasets import load
         from .datasets.augment import augment as augmented
         from .datasets.normalize import resize_images
         from .datasets.rows import Rows
         from .datasets.synthesis import SYNTHESIS_VERSION
-        from .evaluation import load_model
-        from .models import mcanet, melnyk_net
-        from .models.transfer import attending, enlarged, repooled
         from .training import batches
         from .training import train as run
 
@@ -156,36 +153,21 @@ def train(
             keras.config.set_dtype_policy(precision)
         keras.utils.set_random_seed(seed)
         classes = None if characters is None else parse_characters(characters)
+        asked = {
+            "characters": characters,
+            "variant": variant,
+            "attentions": attentions,
+            "width": width,
+            "input_size": input_size,
+            "dropout": dropout,
+            "pooling_starts_as": pooling_starts_as,
+        }
+        for option, value in (("--variant", variant), ("--pooling-starts-as", pooling_starts_as)):
+            if attentions is not None and value is not None:
+                raise ValueError(f"{option} is not for MCANet; leave it or --attentions out")
         model = None
-        if attentions is not None:
-            for option, value in (
-                ("--variant", variant),
-                ("--pooling-starts-as", pooling_starts_as),
-            ):
-                if value is not None:
-                    raise ValueError(f"{option} is not for MCANet; leave it or --attentions out")
         if start_from is not None:
-            for option, value in (
-                ("--characters", characters),
-                ("--width", width),
-                ("--dropout", None if attentions is not None else dropout),
-                ("--pooling-starts-as", pooling_starts_as),
-            ):
-                if value is not None:
-                    raise ValueError(f"{option} is that of --start-from; leave one of them out")
-            model, classes = load_model(start_from)
-            policy = next(layer.dtype_policy for layer in model.layers if layer.weights)
-            if precision not in (None, policy.name):
-                raise ValueError(
-                    f"--precision: {start_from} computes in {policy.name}; leave the option out"
-                )
-            keras.config.set_dtype_policy(policy)  # this is what the record names
-            if variant is not None:
-                model = repooled(model, variant)
-            if input_size is not None:
-                model = enlarged(model, input_size)
-            if attentions is not None:
-                model = attending(model, attentions, 0.5 if dropout is None else dropout)
+            model, classes = going_on(start_from, asked, precision)
         checked = None
         if validation is not None and hold_out is not None:
             raise ValueError("--hold-out and --validation: leave one of them out")
@@ -228,20 +210,7 @@ def train(
             known = chosen(known, classes)
             checked = known.images, known.labels
         if model is None:
-            settings = {
-                "num_classes": len(classes),
-                "width": 0.5 if width is None else width,
-                "input_size": 96 if input_size is None else input_size,
-                "dropout": 0.5 if dropout is None else dropout,
-            }
-            if attentions is not None:
-                model = mcanet(attentions, **settings)
-            else:
-                model = melnyk_net(
-                    "C" if variant is None else variant,
-                    pooling_starts_as="sum" if pooling_starts_as is None else pooling_starts_as,
-                    **settings,
-                )
+            model = new_network(classes, asked)
         side = model.input_shape[1]
 
         def as_read(images, rng):
@@ -264,7 +233,7 @@ def train(
                 model,
                 examples,
                 run_dir=run_dir,
-                losses=_losses(model, losses),
+                losses=losses_of(model, losses),
                 recipe=recipe,
                 epochs=epochs,
                 batch_size=batch_size,
@@ -283,30 +252,6 @@ def train(
     )
     if data != "synthetic":
         echo_skipped(dataset.skipped)
-
-
-def _losses(model, names):
-    """What makes a model of images and labels of MCANet; None where no such loss is wanted."""
-    from .models.comparative_losses import comparative
-
-    gazes = sum(layer.name.startswith("attended") for layer in model.layers)
-    is_mcanet = any(layer.name == "features1" for layer in model.layers)
-    if names is None:
-        names = ("none", "region", "contrastive,region")[min(gazes, 2)]
-    elif not is_mcanet:
-        raise ValueError("--losses is for MCANet; name --attentions, or start from one")
-    chosen = [] if names == "none" else names.split(",")
-    centers = [name for name in chosen if name in ("region", "image")]
-    if len(centers) > 1 or set(chosen) - {"contrastive", *centers}:
-        raise ValueError(
-            "--losses must be none, or contrastive, and region or image, with commas between. "
-            f"Received: {names}"
-        )
-    if not chosen:
-        return None
-    return partial(
-        comparative, contrastive="contrastive" in chosen, centers=centers[0] if centers else None
-    )
 
 
 def _handwriting(characters, n, seed):

@@ -242,6 +242,20 @@ def test_train_goes_on_with_another_pooling_in_the_precision_of_the_network(
     assert recorded == "float32"
 
 
+def test_train_puts_mcanet_on_the_convolutions_of_another_network(tmp_path, network, built):
+    command = ("train", tmp_path / "run", "--images-per-epoch", 8, "--attentions", 2)
+    succeeds(*command, "--start-from", network, "--dropout", 0.1)
+    succeeds(*command, "--characters", CLASSES, "--width", 0.1, "--input-size", 16)
+    (going_on, _), (new, _) = built
+    assert going_on.name == new.name == "mcanet_2"
+    assert going_on.get_layer("dropout").rate == 0.1
+    assert "--variant is not for MCANet" in fails(*command, "--variant", "A")
+    assert "--width is that of --start-from" in fails(
+        *command, "--start-from", network, "--width", 0.5
+    )
+    assert "--losses must be none" in fails(*command, "--losses", "centre")
+
+
 @pytest.fixture
 def shown(monkeypatch):
     """What networks are trained on: a function of the epoch that gives images and labels."""

@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from hccr_lib.evaluation import load_model
-from hccr_lib.models import melnyk_net, transfer, weights
+from hccr_lib.models import mcanet, melnyk_net, transfer, weights
 
 PROGRAM = Path(__file__).parents[1] / "data" / "make_weights.py"
 
@@ -39,12 +39,18 @@ def test_tiny_weights_are_trained_written_and_loaded(tmp_path, monkeypatch):
         assert run["backend"] == keras.backend.backend()
         assert run["images_per_second"] > 0
 
-    shipped = melnyk_net("C", weights="synthetic")
-    trained, characters = load_model(runs / "c-32")
-    assert len(characters) == 3755
     images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 1), np.uint8)
-    expected, received = (m.predict(images, verbose=0) for m in (trained, shipped))
-    np.testing.assert_allclose(received, expected, rtol=0.02)
+    for name, shipped in (
+        ("m-32", mcanet(2, weights="synthetic")),
+        (
+            "c-32",
+            melnyk_net("C", weights="synthetic"),
+        ),
+    ):
+        trained, characters = load_model(runs / name)
+        assert len(characters) == 3755
+        expected, received = (m.predict(images, verbose=0) for m in (trained, shipped))
+        np.testing.assert_allclose(received, expected, rtol=0.02)
     # The second training began where the first one ended, and went on from there.
     first, _ = load_model(runs / "c-16")
     grown = transfer.enlarged(first, 32)

@@ -9,7 +9,7 @@ from keras import ops
 from test_weights import random_net
 
 from hccr_lib.evaluation import load_model
-from hccr_lib.models import melnyk_net, weights
+from hccr_lib.models import mcanet, melnyk_net, weights
 
 SMALL = {"variant": "C", "num_classes": 3755, "width": 0.125, "input_size": 16}
 
@@ -92,6 +92,32 @@ def test_each_network_is_loaded_by_its_name(home):
         weights.save_pretrained(melnyk_net(**settings), file, settings=settings, record={})
     for name in weights.pretrained_networks():
         assert load_model(name)[0].name == name
+
+
+def test_large_dense_kernels_are_int8_to_half_a_step(home, monkeypatch):
+    monkeypatch.setattr(weights, "MANY", 1000)
+    settings = {"attentions": 2, "num_classes": 3755, "width": 0.125, "input_size": 16}
+    model = mcanet(**settings)
+    kernel = model.get_layer("characters").kernel
+    kernel.assign(np.random.default_rng(0).normal(0, 1, kernel.shape))
+    silent = model.get_layer("features1").kernel
+    silent.assign(np.where(np.arange(silent.shape[1]) == 3, 0, ops.convert_to_numpy(silent)))
+    file = home.with_name("mcanet_2.npz")
+    weights.save_pretrained(model, file, settings=settings, record={})
+    with np.load(file) as kept:
+        assert kept["characters/kernel"].dtype == kept["features2/kernel"].dtype == np.int8
+        assert kept["conv1_1/kernel"].dtype == kept["characters/bias"].dtype == np.float16
+    read = mcanet(2, weights="synthetic")
+    for name in ("characters", "features1"):
+        ours, theirs = (ops.convert_to_numpy(each.get_layer(name).kernel) for each in (model, read))
+        step = np.abs(ours).max(axis=0) / 127
+        assert (np.abs(ours - theirs) <= step * 0.501).all()
+        assert np.abs(ours - theirs).max() > 0
+    assert load_model("mcanet_2")[0].name == "mcanet_2"
+    with pytest.raises(ValueError, match=r"with width=0\.125"):
+        mcanet(2, width=1.0, weights="synthetic")
+    with pytest.raises(FileNotFoundError, match="make weights"):
+        mcanet(3, weights="synthetic")
 
 
 def test_absent_damaged_and_missing_files(home):

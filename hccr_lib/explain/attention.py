@@ -44,18 +44,17 @@ def attention_maps(model, images, classes=None, *, relu=True, batch_size=64):
 
 
 def of_maximum(maps):
-    """Each map divided by its own maximum, so that all reach 1; one without positive values is 0.
+    """Each map's positive values divided by the highest, so that all reach 1; the others are 0.
 
     Args:
         maps: float `(..., h, w)`.
 
     Returns:
-        float32 of the same shape, at most 1.
+        float32 of the same shape, 0 to 1; all 0 for a map without positive values.
     """
-    highest = maps.max(axis=(-2, -1), keepdims=True)
-    return np.divide(
-        maps, highest, out=np.zeros(maps.shape, np.float32), where=highest > 0, casting="same_kind"
-    )
+    positive = np.maximum(maps, 0, dtype=np.float32)
+    highest = positive.max(axis=(-2, -1), keepdims=True)
+    return np.divide(positive, highest, out=np.zeros_like(positive), where=highest > 0)
 
 
 def together(maps, how="max"):

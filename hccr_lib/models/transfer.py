@@ -4,7 +4,7 @@ import keras
 import numpy as np
 
 from hccr_lib.models.mcanet import FEATURES, head
-from hccr_lib.models.melnyk_net import BLOCKS, POOLINGS
+from hccr_lib.models.melnyk_net import BLOCKS, POOLINGS, scaled
 
 
 def enlarged(model, input_size):
@@ -111,7 +111,7 @@ def attending(model, attentions, dropout=0.5):
     convolutions = keras.models.clone_model(keras.Model(model.inputs[0], maps))
     # By way of numpy, as in `enlarged`.
     convolutions.set_weights(keras.Model(model.inputs[0], maps).get_weights())
-    units = round(FEATURES * maps.shape[-1] / BLOCKS[-1][-1])
+    units = scaled(FEATURES, maps.shape[-1] / BLOCKS[-1][-1])
     output = head(convolutions.output, attentions, model.output_shape[-1], units, dropout)
     return keras.Model(convolutions.inputs[0], output, name=f"mcanet_{attentions}")
 

@@ -9,12 +9,14 @@ import platform
 import shlex
 import subprocess
 import sys
+import zlib
 from importlib.metadata import PackageNotFoundError, version
 from math import prod
 from pathlib import Path
 from shutil import disk_usage
 
 import keras
+import numpy as np
 
 from hccr_lib.datasets.workers import cores
 from hccr_lib.files import atomic_file
@@ -144,3 +146,31 @@ def _versions():
         except PackageNotFoundError:
             continue
     return found
+
+
+def network_described(model):
+    """What must agree for weights to fit: kinds of layers and shapes of weights."""
+    kinds = [type(layer).__name__ for layer in model.layers]
+    shapes = [list(weight.shape) for weight in model.weights]
+    crc = zlib.crc32(json.dumps([kinds, shapes]).encode())
+    return f"{model.name} {tuple(model.input_shape[1:])} {model.count_params()} {crc:08x}"
+
+
+def losses_described(fitted, model):
+    """What the layers that learn beside the network were made with, by their names."""
+    common = keras.layers.Layer().get_config()
+    return {
+        layer.name: {key: v for key, v in layer.get_config().items() if key not in common}
+        for layer in fitted.layers
+        if layer not in model.layers and not isinstance(layer, keras.layers.InputLayer)
+    }
+
+
+def data_described(data, model, images, labels):
+    """What the examples are, as far as that can be told from some of them."""
+    facts = {"images": len(images), "shape": list(model.input_shape[1:3])}
+    if callable(data):
+        return {**facts, "fresh_every_epoch": True}
+    some = np.linspace(0, len(images) - 1, num=min(len(images), 64)).astype(int)
+    crc = zlib.crc32(np.ascontiguousarray(images[some]), zlib.crc32(labels.astype("<i4")))
+    return {**facts, "fresh_every_epoch": False, "crc32": f"{crc:08x}"}

@@ -8,12 +8,10 @@ follow from seed and epoch. So the weights after a resumed epoch are those of a 
 interrupted.
 """
 
-import json
 import math
 import shutil
 import sys
 import time
-import zlib
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -33,7 +31,13 @@ from hccr_lib.training.batches import (
 )
 from hccr_lib.training.folder import alone, backup, check_same, commit, finish
 from hccr_lib.training.recipes import recipe as find_recipe
-from hccr_lib.training.record import environment, read_record
+from hccr_lib.training.record import (
+    data_described,
+    environment,
+    losses_described,
+    network_described,
+    read_record,
+)
 
 
 def train(
@@ -119,14 +123,13 @@ def train(
             "learning_rate": plan.learning_rate if learning_rate is None else learning_rate,
             "seed": seed,
             "description": description,
-            "network": _network(model),
+            "network": network_described(model),
             "losses": None,
         }
         fitted = model
         if losses is not None:
             fitted = losses(model)
-            added = [layer for layer in fitted.layers if layer not in model.layers]
-            settings["losses"] = [layer.get_config() for layer in added]
+            settings["losses"] = losses_described(fitted, model)
         if record and record["finished"]:
             check_same(run_dir, record, settings, characters)
             print(f"{run_dir} is finished ({done} epochs): nothing to train.")
@@ -140,7 +143,7 @@ def train(
             check_every_class(labels, classes, characters, "training data")
         batch_size = min(plan.batch_size if batch_size is None else batch_size, len(images))
         settings["batch_size"] = batch_size
-        settings["data"] = _describe(data, model, images, labels)
+        settings["data"] = data_described(data, model, images, labels)
         if not 0 < settings["learning_rate"] < math.inf:
             raise ValueError(
                 "learning_rate must be positive and finite. "
@@ -250,23 +253,6 @@ class _OneEpoch(keras.callbacks.Callback):
 
     def on_epoch_end(self, epoch, logs=None):
         self.model.stop_training = True
-
-
-def _network(model):
-    """What must agree for weights to fit: kinds of layers and shapes of weights."""
-    kinds = [type(layer).__name__ for layer in model.layers]
-    shapes = [list(weight.shape) for weight in model.weights]
-    crc = zlib.crc32(json.dumps([kinds, shapes]).encode())
-    return f"{model.name} {tuple(model.input_shape[1:])} {model.count_params()} {crc:08x}"
-
-
-def _describe(data, model, images, labels):
-    facts = {"images": len(images), "shape": list(model.input_shape[1:3])}
-    if callable(data):
-        return {**facts, "fresh_every_epoch": True}
-    some = np.linspace(0, len(images) - 1, num=min(len(images), 64)).astype(int)
-    crc = zlib.crc32(np.ascontiguousarray(images[some]), zlib.crc32(labels.astype("<i4")))
-    return {**facts, "fresh_every_epoch": False, "crc32": f"{crc:08x}"}
 
 
 def _reseed_dropout(model, seed, epoch):

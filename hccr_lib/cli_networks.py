@@ -1,0 +1,95 @@
+"""The network that `hccr train` is asked for, and the losses that it learns by."""
+
+from functools import partial
+
+import keras
+
+from .evaluation import load_model
+from .models import mcanet, melnyk_net
+from .models.comparative_losses import comparative
+from .models.transfer import attending, enlarged, repooled
+
+
+def going_on(start_from, asked, precision):
+    """The network of another training, changed as the options say, and its classes.
+
+    Args:
+        start_from: As for `load_model`.
+        asked: Dict of the options about the network; None where one is not given.
+        precision: That of the options, or None.
+
+    Raises:
+        ValueError: An option that the network of the other training has decided already.
+    """
+    new_head = asked["attentions"] is not None
+    for option in ("characters", "width", "dropout", "pooling_starts_as"):
+        if asked[option] is not None and not (option == "dropout" and new_head):
+            name = option.replace("_", "-")
+            raise ValueError(f"--{name} is that of --start-from; leave one of them out")
+    model, classes = load_model(start_from)
+    policy = next(layer.dtype_policy for layer in model.layers if layer.weights)
+    if precision not in (None, policy.name):
+        raise ValueError(
+            f"--precision: {start_from} computes in {policy.name}; leave the option out"
+        )
+    keras.config.set_dtype_policy(policy)  # this is what the record names
+    if asked["variant"] is not None:
+        model = repooled(model, asked["variant"])
+    if asked["input_size"] is not None:
+        model = enlarged(model, asked["input_size"])
+    if new_head:
+        model = attending(model, asked["attentions"], _or(asked["dropout"], 0.5))
+    return model, classes
+
+
+def new_network(classes, asked):
+    """A network that has learnt nothing yet, for these classes."""
+    settings = {
+        "num_classes": len(classes),
+        "width": _or(asked["width"], 0.5),
+        "input_size": _or(asked["input_size"], 96),
+        "dropout": _or(asked["dropout"], 0.5),
+    }
+    if asked["attentions"] is not None:
+        return mcanet(asked["attentions"], **settings)
+    start = _or(asked["pooling_starts_as"], "sum")
+    return melnyk_net(_or(asked["variant"], "C"), pooling_starts_as=start, **settings)
+
+
+def losses_of(model, names):
+    """What makes a model of images and labels of MCANet, for `hccr_lib.training.train`.
+
+    Args:
+        model: The network.
+        names: What --losses lists. None: both losses of the paper, as far as the network has
+            the attentions for them.
+
+    Returns:
+        A function of the network, or None where the cross-entropy is all.
+
+    Raises:
+        ValueError: Losses that there are not, or that the network can't learn by.
+    """
+    attentions = sum(layer.name.startswith("attended") for layer in model.layers)
+    is_mcanet = any(layer.name == "features1" for layer in model.layers)
+    if names is None:
+        names = ("none", "region", "contrastive,region")[min(attentions, 2)]
+    elif not is_mcanet:
+        raise ValueError("--losses is for MCANet: name --attentions, or start from one")
+    listed = [] if names == "none" else names.split(",")
+    centers = [name for name in listed if name in ("region", "image")]
+    if len(centers) > 1 or set(listed) - {"contrastive", *centers}:
+        raise ValueError(
+            "--losses must be none, or contrastive, and region or image, with commas between. "
+            f"Received: {names}"
+        )
+    if "contrastive" in listed and attentions < 2:
+        raise ValueError(f"--losses contrastive needs two attentions; the network has {attentions}")
+    if not listed:
+        return None
+    centers = centers[0] if centers else None
+    return partial(comparative, contrastive="contrastive" in listed, centers=centers)
+
+
+def _or(value, default):
+    return default if value is None else value
