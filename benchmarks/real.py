@@ -9,7 +9,8 @@ What it read goes into data/results/real.json, from which a chapter of the book 
     python benchmarks/real.py                        all networks that come with the course
     python benchmarks/real.py runs/a runs/b          these; a name, or the folder of a training
 
-A few minutes for each network on two quiet cores. The real images are in HCCR_DATA_DIR.
+A few minutes for each network on two quiet cores; one whose weights are in the record already, read
+on the same images, is not read again. The real images are in HCCR_DATA_DIR.
 """
 
 import argparse
@@ -170,6 +171,17 @@ def evaluated(name: str, real: list[Dataset], synthetic: Dataset) -> dict:
     return record
 
 
+def recorded(file: Path, read_on: dict, datasets: list[str]) -> dict:
+    """The networks of an earlier record that were read on the same images."""
+    if not file.exists():
+        return {}
+    earlier = json.loads(file.read_text(encoding="utf-8"))
+    if earlier["synthetic"] != read_on:
+        return {}
+    networks = earlier["networks"].items()
+    return {name: each for name, each in networks if list(each["datasets"]) == datasets}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -186,16 +198,22 @@ def main() -> None:
             print(f"{name}: not found; HCCR_DATA_DIR names the folder that holds it", flush=True)
         else:
             real.append(load(name, split=split))
+    made = environment()
     synthetic = load("synthetic", writers=arguments.writers, seed=SYNTHETIC_SEED)
-    record = {
-        **environment(),
-        "synthetic": {
-            "version": SYNTHESIS_VERSION,
-            "writers": arguments.writers,
-            "seed": SYNTHETIC_SEED,
-        },
-        "networks": {name: evaluated(name, real, synthetic) for name in arguments.networks},
+    read_on = {
+        "version": SYNTHESIS_VERSION,
+        "writers": arguments.writers,
+        "seed": SYNTHETIC_SEED,
     }
+    known = recorded(arguments.out, read_on, [dataset.name for dataset in (*real, synthetic)])
+    networks = {}
+    for name in arguments.networks:
+        if known.get(name, {}).get("sha256") == weights_hash(name):
+            networks[name] = known[name]
+            print(f"{name}: is in the record")
+        else:
+            networks[name] = {"git_commit": made["git_commit"]} | evaluated(name, real, synthetic)
+    record = {**made, "synthetic": read_on, "networks": networks}
     # On one line: indented, the lists of what was read would take twice the space.
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     arguments.out.write_text(text + "\n", encoding="utf-8")

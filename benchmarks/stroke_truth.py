@@ -43,6 +43,7 @@ from stroke_truth_maps import (
     interval,
     kinds,
     one_map,
+    other_names,
     other_networks,
 )
 
@@ -60,7 +61,7 @@ from hccr_lib.explain.stroke_truth import (
     stroke_correlation,
     written_strokes,
 )
-from hccr_lib.models.weights import pretrained_file, pretrained_networks, pretrained_record
+from hccr_lib.models.weights import pretrained_file, pretrained_record
 from hccr_lib.training.record import environment
 
 OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "stroke_truth.json"
@@ -353,9 +354,7 @@ def main() -> None:
     result = {
         **environment(),
         "network": {"name": NETWORK, "sha256": weights_hash(NETWORK)},
-        "other_networks": {
-            name: weights_hash(name) for name in pretrained_networks() if name != NETWORK
-        },
+        "other_networks": {name: weights_hash(name) for name in other_names()},
         "synthesis_version": SYNTHESIS_VERSION,
         "settings": {
             "seed": SEED,

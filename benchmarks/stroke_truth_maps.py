@@ -56,10 +56,14 @@ def interval(scores, clusters):
     return {key: round(float(value), 4) for key, value in found.items()} | {"n": int(known.sum())}
 
 
+def other_names():
+    """The other networks of the course that have a class activation map."""
+    return [n for n in pretrained_networks() if n.startswith("melnyk_net") and n != NETWORK]
+
+
 def other_networks():
-    """The other networks of the course, by the names of the rows of their maps."""
-    names = [name for name in pretrained_networks() if name != NETWORK]
-    return {f"CAM of Model {name[-1].upper()}": load_model(name)[0] for name in names}
+    """These networks, by the names of the rows of their maps."""
+    return {f"CAM of Model {name[-1].upper()}": load_model(name)[0] for name in other_names()}
 
 
 def all_maps(model, images, masks, classes, few):

@@ -77,9 +77,13 @@ SCALES = {
             {
                 "c-48": _C_48,
                 "c-96": f"{_FROM_48} --variant C",
-                "m-96": "--start-from {c-96} --attentions 2 --dropout 0.2 --augment"
-                " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.001"
-                " --images-per-epoch 37550 --epochs 12",
+                # The losses wait until the cross-entropy has taught the features something.
+                "m-96-apart": "--start-from {c-96} --attentions 2 --losses none --dropout 0.2"
+                " --augment --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.001"
+                " --images-per-epoch 37550 --epochs 8",
+                "m-96": "--start-from {m-96-apart} --losses contrastive,region --augment"
+                " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.0005"
+                " --images-per-epoch 37550 --epochs 6",
             },
         )
     },
@@ -93,7 +97,12 @@ SCALES = {
     | {
         "M": (
             {"attentions": 2, "width": 1.0, "input_size": 96},
-            {"m": f"{_FULL} --attentions 2"},
+            {
+                "m-apart": f"{_FULL} --attentions 2 --losses none",
+                "m": "--start-from {m-apart} --losses contrastive,region --augment"
+                " --precision mixed_bfloat16 --batch-size 1024 --learning-rate 0.001"
+                " --images-per-epoch 375500 --epochs 6",
+            },
         )
     },
 }

@@ -1,0 +1,131 @@
+"""How separate are the attentions of MCANet, and are their maps true to the strokes?
+
+On the images of benchmarks/stroke_truth.py, 200 characters by five writers each: Grad-CAM at the
+maps of each attention, their normalised maximum and their mean, beside the class activation maps
+of Model A, which has the same convolutions and no attention. Each network's maps are held against
+what the strokes are worth to that same network. Of two attentions it says how far their maps agree
+(intersection over union of the regions above half of the maximum, and correlation), and of each how
+far it agrees with itself on the same character by another writer, and on another character.
+
+What was measured goes into data/results/attentions.json.
+
+    python benchmarks/attentions.py                                   the networks that ship
+    python benchmarks/attentions.py runs/weights-quick/m-96-apart     another MCANet beside them
+    python benchmarks/attentions.py --characters 6 --out try.json     a trial
+"""
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import numpy as np
+from stroke_truth import SEED, by_hand, rows, weights_hash, worth
+from stroke_truth_maps import cams, interval
+
+from hccr_lib.characters import LEVEL1, label_of
+from hccr_lib.datasets.strokes import stroke_template
+from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION
+from hccr_lib.evaluation import load_model
+from hccr_lib.explain.attention import attention_maps, correlation, overlap, together
+from hccr_lib.explain.faithfulness import ink_map
+from hccr_lib.training.record import environment
+
+OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "attentions.json"
+PLAIN, SHIPPED = "melnyk_net_a", "mcanet_2"
+
+
+def separate(maps, clusters):
+    """What the attentions' maps `(n, A, h, w)` have in common, with intervals.
+
+    Images come sorted by `clusters`, equally many of each; the next image of the same cluster is
+    the character by another writer, and the image one cluster on another character.
+    """
+    writers = int((clusters == clusters[0]).sum())
+    by_character = maps.reshape(-1, writers, *maps.shape[1:])
+    other_writer = np.roll(by_character, 1, axis=1).reshape(maps.shape)
+    other_character = np.roll(by_character, 1, axis=0).reshape(maps.shape)
+    positive = np.maximum(maps, 0)
+    found = {
+        "of_each_other": {
+            "overlap": interval(overlap(positive[:, 0], positive[:, 1]), clusters),
+            "correlation": interval(correlation(maps[:, 0], maps[:, 1]), clusters),
+        }
+    }
+    for number in range(maps.shape[1]):
+        own = maps[:, number]
+        pairs = {
+            "other_writer": other_writer[:, number],
+            "other_character": other_character[:, number],
+        }
+        found[f"attention {number + 1}"] = {
+            "empty": round(float((positive[:, number].max(axis=(1, 2)) == 0).mean()), 4),
+            "share_of_the_sum": interval(
+                positive[:, number].sum(axis=(1, 2)) / positive.sum(axis=(1, 2, 3)), clusters
+            ),
+            **{
+                f"{name}_{measure.__name__}": interval(measure(own, other), clusters)
+                for name, other in pairs.items()
+                for measure in (overlap, correlation)
+            },
+        }
+    return found
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("networks", nargs="*", help="folders of trainings, beside what ships")
+    parser.add_argument("--characters", type=int, default=200)
+    parser.add_argument("--writers", type=int, default=5, help="of each character, at least 2")
+    parser.add_argument("--out", type=Path, default=OUT)
+    options = parser.parse_args()
+    start = time.perf_counter()
+    # As stroke_truth.py draws them, so that its numbers for Model A come out again.
+    rng = np.random.default_rng(SEED)
+    several = [character for character in LEVEL1 if len(stroke_template(character)) >= 3]
+    chosen = rng.choice(len(several), options.characters, replace=False)
+    clusters = np.repeat(np.arange(options.characters), options.writers)
+    written, _ = by_hand([several[chosen[cluster]] for cluster in clusters], rng)
+    images = np.stack([each.image for each in written])
+    masks = [each.masks for each in written]
+    classes = np.array([[label_of(each.character)] for each in written])
+    ink = ink_map(images)
+
+    networks = {}
+    for name in (PLAIN, SHIPPED, *options.networks):
+        model, _ = load_model(name)
+        print(name, flush=True)
+        effects, right = worth(model, written, classes)
+        found = {"read_correctly": int(right.sum())}
+        if name == PLAIN:
+            maps = cams("CAM", model, images, classes)
+        else:
+            signed = attention_maps(model, images, classes, relu=False)[:, 0]
+            positive = np.maximum(signed, 0)
+            maps = {f"attention {a + 1}": signed[:, a : a + 1] for a in range(signed.shape[1])}
+            maps |= {
+                f"together, {how}": together(positive, how)[:, None] for how in ("max", "mean")
+            }
+            found["separate"] = separate(signed, clusters)
+        found["strokes"] = rows(maps, masks, effects, right, clusters, ink)
+        shipped = name in (PLAIN, SHIPPED)
+        networks[name] = {"sha256": weights_hash(name) if shipped else None, **found}
+    result = {
+        **environment(),
+        "synthesis_version": SYNTHESIS_VERSION,
+        "characters": options.characters,
+        "writers": options.writers,
+        "images": len(images),
+        "networks": networks,
+        "seconds": round(time.perf_counter() - start),
+    }
+    options.out.write_text(
+        json.dumps(result, ensure_ascii=False, indent=1) + "\n", encoding="utf-8"
+    )
+    print(f"{options.out.name}: {result['seconds']} s")
+
+
+if __name__ == "__main__":
+    main()
