@@ -36,6 +36,7 @@ from hccr_lib.datasets.sources import find
 from hccr_lib.datasets.stream import fresh
 from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION
 from hccr_lib.evaluation import load_model
+from hccr_lib.explain import grad_cam, hires_cam
 from hccr_lib.explain.attention import attention_maps, correlation, overlap
 from hccr_lib.models.comparative_losses import comparative
 from hccr_lib.models.mcanet import head
@@ -62,6 +63,7 @@ FIRST, SECOND = 3, 3  # epochs of the two stages; both see the same images
 PRECISION = "mixed_bfloat16"
 REAL = (("icdar2013-sample", None), ("hwdb-sample", "test"))
 TRAINING_SEED, TEST_SEED = 77, 7_000_000
+METHODS = {"Grad-CAM": grad_cam, "HiResCAM": hires_cam}
 EXPLAINED = 4  # images of each character whose maps are compared
 
 
@@ -192,7 +194,9 @@ def measured(network, records, data):
         found["features"]["half_square_distance"] = round(float(half.mean()), 3)
     attentions = sum(layer.name.startswith("attended") for layer in network.layers)
     if attentions:
-        found["maps"] = compared(network, images, labels)
+        found["maps"] = {
+            name: compared(network, images, labels, method) for name, method in METHODS.items()
+        }
     return found
 
 
@@ -205,14 +209,14 @@ def scatter(features, labels):
     return float(within / between) if between else float("nan")
 
 
-def compared(network, images, labels):
+def compared(network, images, labels, method):
     """How much the attentions of a network have in common, and each with itself elsewhere."""
     order = np.argsort(labels, kind="stable")
     chosen = np.concatenate(
         [order[labels[order] == label][:EXPLAINED] for label in np.unique(labels)]
     )
     images, labels = images[chosen], labels[chosen]
-    signed = attention_maps(network, images, labels[:, None], relu=False)[:, 0]
+    signed = attention_maps(network, images, labels[:, None], method=method, relu=False)[:, 0]
     positive = np.maximum(signed, 0)
     other_writer = np.array(
         [np.flatnonzero((labels == label) & (np.arange(len(labels)) != n))[0]

@@ -1,8 +1,8 @@
 """How separate are the attentions of MCANet, and are their maps true to the strokes?
 
-On the images of benchmarks/stroke_truth.py, 200 characters by five writers each: Grad-CAM at the
-maps of each attention, their normalised maximum and their mean, beside the class activation maps
-of Model A, which has the same convolutions and no attention. Each network's maps are held against
+On the images of benchmarks/stroke_truth.py, 200 characters by five writers each: Grad-CAM and
+HiResCAM at the maps of each attention, their normalised maximum and their mean, beside the class
+activation maps of Model A, which has the same convolutions and no attention. Each network's maps are held against
 what the strokes are worth to that same network. Of two attentions it says how far their maps agree
 (intersection over union of the regions above half of the maximum, and correlation), and of each how
 far it agrees with itself on the same character by another writer, and on another character.
@@ -27,11 +27,13 @@ from hccr_lib.characters import LEVEL1, label_of
 from hccr_lib.datasets.strokes import stroke_template
 from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION
 from hccr_lib.evaluation import load_model
+from hccr_lib.explain import grad_cam, hires_cam
 from hccr_lib.explain.attention import attention_maps, correlation, overlap, together
 from hccr_lib.explain.faithfulness import ink_map
 from hccr_lib.training.record import environment
 
 OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "attentions.json"
+METHODS, TOGETHER = {"Grad-CAM": grad_cam, "HiResCAM": hires_cam}, ("max", "mean")
 PLAIN, SHIPPED = "melnyk_net_a", "mcanet_2"
 
 
@@ -60,9 +62,7 @@ def separate(maps, clusters):
         }
         found[f"attention {number + 1}"] = {
             "empty": round(float((positive[:, number].max(axis=(1, 2)) == 0).mean()), 4),
-            "share_of_the_sum": interval(
-                positive[:, number].sum(axis=(1, 2)) / positive.sum(axis=(1, 2, 3)), clusters
-            ),
+            "sum": interval(own.sum(axis=(1, 2)), clusters),
             **{
                 f"{name}_{measure.__name__}": interval(measure(own, other), clusters)
                 for name, other in pairs.items()
@@ -102,13 +102,12 @@ def main() -> None:
         if name == PLAIN:
             maps = cams("CAM", model, images, classes)
         else:
-            signed = attention_maps(model, images, classes, relu=False)[:, 0]
-            positive = np.maximum(signed, 0)
-            maps = {f"attention {a + 1}": signed[:, a : a + 1] for a in range(signed.shape[1])}
-            maps |= {
-                f"together, {how}": together(positive, how)[:, None] for how in ("max", "mean")
-            }
-            found["separate"] = separate(signed, clusters)
+            maps, found["separate"] = {}, {}
+            for title, method in METHODS.items():
+                signed = attention_maps(model, images, classes, method=method, relu=False)[:, 0]
+                maps |= {f"{title}, {a + 1}": signed[:, a : a + 1] for a in range(signed.shape[1])}
+                maps |= {f"{title}, {how}": together(signed, how)[:, None] for how in TOGETHER}
+                found["separate"][title] = separate(signed, clusters)
         found["strokes"] = rows(maps, masks, effects, right, clusters, ink)
         shipped = name in (PLAIN, SHIPPED)
         networks[name] = {"sha256": weights_hash(name) if shipped else None, **found}

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
 from hccr_lib.explain.attention import attention_maps, correlation, of_maximum, overlap, together
+from hccr_lib.explain.gradcam import hires_cam
 from hccr_lib.models import melnyk_net
 from hccr_lib.models.mcanet import mcanet
 
@@ -47,6 +48,32 @@ def test_maps_are_grad_cam_by_hand_through_the_attentions_own_branch(network):
             expected = attended[n] @ weights
             scale = np.abs(expected).max()
             np.testing.assert_allclose(maps[n, k, a - 1], expected, rtol=1e-3, atol=1e-4 * scale)
+
+
+def test_hires_maps_and_the_biases_make_the_logit(network):
+    """The identity of the module's docstring, summed over the attentions."""
+    k = 4
+    kernel, bias = (np.float64(w) for w in network.get_layer("characters").get_weights())
+    names = [layer.name for layer in network.layers if layer.name.startswith("features")]
+    rng = np.random.default_rng(0)
+    for name in names:  # a new network's biases are 0
+        b = network.get_layer(name).bias
+        b.assign(rng.normal(0, 5, b.shape))
+    maps = attention_maps(network, IMAGES, [k], method=hires_cam, relu=False)
+    outputs = [network.get_layer(name).output for name in names]
+    parts = keras.Model(network.inputs[0], [*outputs, network.output])
+    *features, probabilities = parts.predict(IMAGES[..., None], verbose=0)
+    features = np.concatenate(features, axis=1).astype(np.float64)
+    biases = np.concatenate([network.get_layer(name).get_weights()[1] for name in names])
+    logits = features @ kernel + bias
+    shifted = np.exp(logits - logits.max(axis=1, keepdims=True))
+    np.testing.assert_allclose(
+        probabilities, shifted / shifted.sum(axis=1, keepdims=True), rtol=1e-2, atol=1e-5
+    )
+    from_biases = ((features > 0) * biases) @ kernel[:, k] + bias[k]
+    np.testing.assert_allclose(
+        maps.sum(axis=(1, 2, 3, 4)) + from_biases, logits[:, k], rtol=1e-3, atol=1e-2
+    )
 
 
 def test_without_classes_the_predicted_one_and_no_negative_values(network):

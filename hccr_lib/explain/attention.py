@@ -2,8 +2,15 @@
 
 Xu, Bai and Liu, ICDAR 2019, draw Grad-CAM at the maps X'a that each attention hands on. An
 attention weighs channels and knows no places: X'a are the maps of the last convolution, each times
-one number. So where its map lies is decided by the weights of those channels and by the dense
-layer that reads X'a, place by place.
+one number. The places come in where a dense layer reads X'a, with weights of its own for each.
+
+Grad-CAM takes the mean of the gradient over all places, and there the places are lost again.
+HiResCAM keeps them, and its maps are exact: after X'a there is nothing but two dense layers and a
+ReLU between them, so with U the weights and b the biases of `features{a}`, W those of the class,
+
+    sum of attention a's map = sum_j W_j [f_j > 0] (U_j . X'a) = sum_j W_j (f_j - b_j [f_j > 0]),
+
+and all attentions' maps, with what the biases add, make the logit.
 """
 
 import numpy as np
@@ -11,13 +18,14 @@ import numpy as np
 from hccr_lib.explain.gradcam import grad_cam
 
 
-def attention_maps(model, images, classes=None, *, relu=True, batch_size=64):
-    """Grad-CAM at the maps X'a of every attention (Xu, Bai and Liu 2019, figures 1 and 4).
+def attention_maps(model, images, classes=None, *, method=grad_cam, relu=True, batch_size=64):
+    """Maps of a class at the X'a of every attention (Xu, Bai and Liu 2019, figures 1 and 4).
 
     Args:
         model: What `hccr_lib.models.mcanet` returns, with one attention or more.
         images: As for `hccr_lib.explain.cam`.
         classes: As for `hccr_lib.explain.cam`.
+        method: `grad_cam`, as published, or another one of a layer; `hires_cam` is exact here.
         relu: Whether negative values, which speak against the class, become 0, as published.
         batch_size: Images in one pass, at most.
 
@@ -39,7 +47,7 @@ def attention_maps(model, images, classes=None, *, relu=True, batch_size=64):
             f"Received: {model.name}"
         )
     options = {"relu": relu, "batch_size": batch_size}
-    maps = [grad_cam(model, images, classes, layer=layer, **options) for layer in layers]
+    maps = [method(model, images, classes, layer=layer, **options) for layer in layers]
     return np.stack(maps, axis=2)
 
 
