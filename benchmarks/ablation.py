@@ -36,7 +36,7 @@ from hccr_lib.datasets.sources import find
 from hccr_lib.datasets.stream import fresh
 from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION
 from hccr_lib.evaluation import load_model
-from hccr_lib.explain import grad_cam, hires_cam
+from hccr_lib.explain import centred, grad_cam, hires_cam
 from hccr_lib.explain.attention import attention_maps, correlation, overlap
 from hccr_lib.models.comparative_losses import comparative
 from hccr_lib.models.mcanet import head
@@ -192,6 +192,7 @@ def measured(network, records, data):
     if len(features) > 1:
         half = ((features[0] - features[1]) ** 2).sum(axis=1) / 2
         found["features"]["half_square_distance"] = round(float(half.mean()), 3)
+    network = centred(network)
     attentions = sum(layer.name.startswith("attended") for layer in network.layers)
     if attentions:
         found["maps"] = {

@@ -2,10 +2,12 @@
 
 On the images of benchmarks/stroke_truth.py, 200 characters by five writers each: Grad-CAM and
 HiResCAM at the maps of each attention, their normalised maximum and their mean, beside the class
-activation maps of Model A, which has the same convolutions and no attention. Each network's maps are held against
-what the strokes are worth to that same network. Of two attentions it says how far their maps agree
-(intersection over union of the regions above half of the maximum, and correlation), and of each how
-far it agrees with itself on the same character by another writer, and on another character.
+activation maps of Model A, which has the same convolutions and no attention. MCANet's maps are of
+the logit less the mean of all logits; of many images the logit's own map is negative everywhere.
+Each network's maps are held against what the strokes are worth to that same network. Of two
+attentions it says how far their maps agree (intersection over union of the regions above half of
+the maximum, and correlation), and of each how far it agrees with itself on the same character by
+another writer, and on another character.
 
 What was measured goes into data/results/attentions.json.
 
@@ -27,7 +29,7 @@ from hccr_lib.characters import LEVEL1, label_of
 from hccr_lib.datasets.strokes import stroke_template
 from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION
 from hccr_lib.evaluation import load_model
-from hccr_lib.explain import grad_cam, hires_cam
+from hccr_lib.explain import centred, grad_cam, hires_cam
 from hccr_lib.explain.attention import attention_maps, correlation, overlap, together
 from hccr_lib.explain.faithfulness import ink_map
 from hccr_lib.training.record import environment
@@ -104,7 +106,9 @@ def main() -> None:
         else:
             maps, found["separate"] = {}, {}
             for title, method in METHODS.items():
-                signed = attention_maps(model, images, classes, method=method, relu=False)[:, 0]
+                signed = attention_maps(centred(model), images, classes, method=method, relu=False)[
+                    :, 0
+                ]
                 maps |= {f"{title}, {a + 1}": signed[:, a : a + 1] for a in range(signed.shape[1])}
                 maps |= {f"{title}, {how}": together(signed, how)[:, None] for how in TOGETHER}
                 found["separate"][title] = separate(signed, clusters)

@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
+from hccr_lib.explain import cam, centred, grad_cam
 from hccr_lib.explain.attention import attention_maps, correlation, of_maximum, overlap, together
 from hccr_lib.explain.gradcam import hires_cam
 from hccr_lib.models import melnyk_net
@@ -74,6 +75,41 @@ def test_hires_maps_and_the_biases_make_the_logit(network):
     np.testing.assert_allclose(
         maps.sum(axis=(1, 2, 3, 4)) + from_biases, logits[:, k], rtol=1e-3, atol=1e-2
     )
+
+
+def test_centred_the_answers_stay_and_maps_add_up_to_nothing(network):
+    other = centred(network)
+    expected, received = (model.predict(IMAGES[..., None], verbose=0) for model in (network, other))
+    np.testing.assert_allclose(received, expected, rtol=1e-4, atol=1e-7)
+    signed = attention_maps(other, IMAGES, range(7), relu=False)
+    whole = attention_maps(network, IMAGES, range(7), relu=False)
+    scale = np.abs(whole).max()
+    np.testing.assert_allclose(signed.sum(axis=1), 0, atol=1e-4 * scale)
+    mean = whole.mean(axis=1, keepdims=True)
+    assert np.abs(mean).max() > 0.01 * scale
+    np.testing.assert_allclose(signed, whole - mean, atol=1e-4 * scale)
+
+
+def test_centred_grad_cam_is_the_centred_cam_and_forgets_a_common_vector():
+    keras.utils.set_random_seed(2)
+    model = melnyk_net("A", num_classes=5, width=0.125, input_size=32)
+    dense = model.get_layer("characters")
+    rng = np.random.default_rng(3)
+    dense.set_weights([rng.normal(0, 1, weight.shape) for weight in dense.get_weights()])
+    before = grad_cam(centred(model), IMAGES, range(5), relu=False)
+    expected = cam(model, IMAGES, range(5), centred=True) / 4  # of 2 x 2 places
+    np.testing.assert_allclose(before, expected, rtol=1e-3, atol=1e-4 * np.abs(expected).max())
+    kernel, bias = dense.get_weights()
+    dense.set_weights([kernel + rng.normal(0, 3, (len(kernel), 1)), bias])
+    after = grad_cam(centred(model), IMAGES, range(5), relu=False)
+    np.testing.assert_allclose(after, before, rtol=1e-3, atol=1e-3 * np.abs(before).max())
+
+
+def test_only_a_softmax_leaves_the_centre_open():
+    image = keras.Input((16, 16, 1))
+    model = keras.Model(image, keras.layers.Dense(3, "sigmoid")(keras.layers.Flatten()(image)))
+    with pytest.raises(ValueError, match="dense with softmax"):
+        centred(model)
 
 
 def test_without_classes_the_predicted_one_and_no_negative_values(network):

@@ -87,6 +87,38 @@ def last_dense(model):
     return dense, before
 
 
+def centred(model):
+    """The same network, each logit less the mean of all logits of its image.
+
+    A softmax can't see what all logits have in common, so the probabilities stay as they are. But
+    maps of a logit show it: a vector added to the weights of every class can make them anything.
+    Maps of this network don't, by whatever method; as those of `cam(..., centred=True)`.
+
+    Args:
+        model: A functional or sequential `keras.Model` that ends in a dense layer with softmax.
+
+    Returns:
+        A `keras.Model` that shares all layers but the last one, which is a copy: train the first
+        one on, and it is to be made anew.
+
+    Raises:
+        ValueError: Another last layer.
+    """
+    dense, before = last_dense(model)
+    if model.outputs[0]._keras_history[0] is not dense or (
+        dense.activation is not keras.activations.softmax
+    ):
+        raise ValueError(
+            f"centred needs a model whose last layer is dense with softmax. Received: {model.name}"
+        )
+    twin = layers.Dense.from_config(dense.get_config())
+    output = twin(before)
+    twin.set_weights(
+        [weight - weight.mean(axis=-1, keepdims=True) for weight in dense.get_weights()]
+    )
+    return keras.Model(model.inputs[0], output, name=model.name)
+
+
 def _last_layer(tensor):
     """The layer that made a tensor, its input and its output, looking through dropout."""
     while True:
