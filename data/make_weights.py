@@ -84,6 +84,9 @@ SCALES = {
                 "m-96": "--start-from {m-96-apart} --losses contrastive,region --augment"
                 " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.0005"
                 " --images-per-epoch 37550 --epochs 6",
+                "m-96-on": "--start-from {m-96} --losses contrastive,region --augment"
+                " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.00025"
+                " --images-per-epoch 37550 --epochs 5",
             },
         )
     },

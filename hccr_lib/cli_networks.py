@@ -56,13 +56,15 @@ def new_network(classes, asked):
     return melnyk_net(_or(asked["variant"], "C"), pooling_starts_as=start, **settings)
 
 
-def losses_of(model, names):
+def losses_of(model, names, new_head):
     """What makes a model of images and labels of MCANet, for `hccr_lib.training.train`.
 
     Args:
         model: The network.
-        names: What --losses lists. None: both losses of the paper, as far as the network has
+        names: What --losses lists. None: the cross-entropy alone for a new head, whose features
+            the centers would silence; then both losses of the paper, as far as the network has
             the attentions for them.
+        new_head: Whether the features of the network have learnt nothing yet.
 
     Returns:
         A function of the network, or None where the cross-entropy is all.
@@ -72,7 +74,9 @@ def losses_of(model, names):
     """
     attentions = sum(layer.name.startswith("attended") for layer in model.layers)
     is_mcanet = any(layer.name == "features1" for layer in model.layers)
-    if names is None:
+    if names is None and new_head:
+        names = "none"
+    elif names is None:
         names = ("none", "region", "contrastive,region")[min(attentions, 2)]
     elif not is_mcanet:
         raise ValueError("--losses is for MCANet: name --attentions, or start from one")

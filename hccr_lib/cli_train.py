@@ -54,7 +54,8 @@ def train(
             metavar="LIST",
             help="What MCANet learns by beside the cross-entropy, with commas between: contrastive "
             "(two attentions or more), and region or image, the two center losses; or none. "
-            "Default: contrastive,region; for one attention region, for 0 none.",
+            "Default: none for a new network; going on with an MCANet, contrastive,region (region "
+            "for one attention, none for 0).",
         ),
     ] = None,
     width: Annotated[
@@ -124,7 +125,8 @@ def train(
 
     - `hccr train runs/forty --characters hwdb-sample --width 0.5 --epochs 12`
     - `hccr train runs/real --data hwdb-sample --augment --start-from runs/forty --epochs 20`
-    - `hccr train runs/gazes --start-from runs/forty --attentions 2 --epochs 12`
+    - `hccr train runs/apart --start-from runs/forty --attentions 2 --epochs 8`
+    - `hccr train runs/gazes --start-from runs/apart --learning-rate 0.0005 --epochs 6`
     - `hccr train runs/trial --data casia-hwdb --width 1 --recipe melnyk --hold-out 0.1`
     - `hccr train runs/paper --data casia-hwdb --width 1 --recipe melnyk`
 
@@ -233,7 +235,7 @@ def train(
                 model,
                 examples,
                 run_dir=run_dir,
-                losses=losses_of(model, losses),
+                losses=losses_of(model, losses, start_from is None or attentions is not None),
                 recipe=recipe,
                 epochs=epochs,
                 batch_size=batch_size,

@@ -162,7 +162,7 @@ def test_what_cannot_attend_or_grow():
 )
 def test_losses_by_name(attentions, names, layers):
     model = mcanet(attentions, **SMALL)
-    losses = cli_networks.losses_of(model, names)
+    losses = cli_networks.losses_of(model, names, new_head=False)
     if layers is None:
         assert losses is None
     else:
@@ -183,6 +183,12 @@ def test_losses_by_name(attentions, names, layers):
 )
 def test_losses_that_cannot_be(attentions, names, message):
     with pytest.raises(ValueError, match=message):
-        cli_networks.losses_of(mcanet(attentions, **SMALL), names)
+        cli_networks.losses_of(mcanet(attentions, **SMALL), names, new_head=True)
     with pytest.raises(ValueError, match="--losses is for MCANet"):
-        cli_networks.losses_of(melnyk_net("A", **SMALL), names)
+        cli_networks.losses_of(melnyk_net("A", **SMALL), names, new_head=True)
+
+
+def test_a_new_head_learns_by_the_cross_entropy_first():
+    model = mcanet(2, **SMALL)
+    assert cli_networks.losses_of(model, None, new_head=True) is None
+    assert cli_networks.losses_of(model, "region", new_head=True) is not None

@@ -2,9 +2,9 @@
 
 The course's own are `data/weights/synthetic/melnyk_net_c.npz` and so on, made by `make weights`:
 one array for each weight, float16, batch normalization float32 because its variances exceed the
-range of float16. Dense kernels of millions of weights, which only MCANet has, are int8 with a
-scale for each unit. A JSON of the same name beside it says of which network they are, how it was
-trained, and the SHA-256 of the file.
+range of float16. The largest dense kernels, those of MCANet at full width, are int8 with a step for
+each unit: its 35 million weights are to fit in one file of 45 MB. A JSON of the same name beside it
+says of which network they are, how it was trained, and the SHA-256 of the file.
 
 The published file, `Melnyk-Net.hdf5`, was saved by Keras 2.1.6; its address is in the README of
 github.com/pavlo-melnyk/offline-HCCR. Keras 3 can't rebuild its layers, but its arrays are those
@@ -30,7 +30,7 @@ from hccr_lib.files import atomic_file
 PRETRAINED = Path(__file__).resolve().parents[2] / "data" / "weights"
 LABELS = "label2tagcode.npy"
 # A dense kernel of more weights than this is kept as int8.
-MANY = 2**21
+MANY = 2**22
 _SCALE = "/step"
 
 

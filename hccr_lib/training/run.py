@@ -73,7 +73,7 @@ def train(
         run_dir: Folder of the run; created.
         losses: None, or a function that takes `model` and returns the model that is fitted in its
             place, of inputs [images, labels] and with losses of its own, such as
-            `hccr_lib.models.comparative`. What is saved at the end is `model`.
+            `hccr_lib.models.comparative_losses.comparative`. What is saved at the end is `model`.
         recipe: "fast", "melnyk" or "mcanet", see `hccr_lib.training.recipe`.
         epochs, batch_size, learning_rate: Instead of the recipe's.
         validation: `(images, labels)`, measured after each epoch.
