@@ -105,10 +105,11 @@ def main() -> None:
             maps = cams("CAM", model, images, classes)
         else:
             maps, found["separate"] = {}, {}
+            empty = attention_maps(model, images, classes)[:, 0].max(axis=(2, 3)) == 0
+            found["empty_unless_centred"] = empty.mean(axis=0).round(4).tolist()
+            network = centred(model)
             for title, method in METHODS.items():
-                signed = attention_maps(centred(model), images, classes, method=method, relu=False)[
-                    :, 0
-                ]
+                signed = attention_maps(network, images, classes, method=method, relu=False)[:, 0]
                 maps |= {f"{title}, {a + 1}": signed[:, a : a + 1] for a in range(signed.shape[1])}
                 maps |= {f"{title}, {how}": together(signed, how)[:, None] for how in TOGETHER}
                 found["separate"][title] = separate(signed, clusters)
