@@ -155,7 +155,7 @@ def trained(row, seed, data, folder):
         data.epoch,
         run_dir=run,
         epochs=SECOND,
-        learning_rate=5e-4,
+        learning_rate=1e-4,
         losses=losses,
         **common,
     )
