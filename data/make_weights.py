@@ -87,6 +87,10 @@ SCALES = {
                 "m-96-on": "--start-from {m-96} --losses contrastive,region --augment"
                 " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.00025"
                 " --images-per-epoch 37550 --epochs 5",
+                # Seed 1: images that no stage before has seen.
+                "m-96-last": "--start-from {m-96-on} --losses contrastive,region --augment"
+                " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.0002"
+                " --images-per-epoch 37550 --epochs 3 --seed 1",
             },
         )
     },
