@@ -10,7 +10,7 @@ Every step is a command that you can type; a step that was interrupted goes on w
 =====  =======================================================  ==============================
 tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads nothing
        MCANet from it
-quick  C at 48x48, 2.3 million images; from it A, B and C at    five hours on two cores with AMX
+quick  C at 48x48, 2.3 million images; from it A, B and C at    six hours on two cores with AMX
        96x96, 0.5 million images each, and MCANet from C;
        width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
