@@ -1,9 +1,10 @@
 """How separate are the attentions of MCANet, and are their maps true to the strokes?
 
-On the images of benchmarks/stroke_truth.py, 200 characters by five writers each: Grad-CAM and
-HiResCAM at the maps of each attention, their normalised maximum and their mean, beside the class
-activation maps of Model A, which has the same convolutions and no attention. MCANet's maps are of
-the logit less the mean of all logits; of many images the logit's own map is negative everywhere.
+On images drawn as those of benchmarks/stroke_truth.py, 100 characters by five writers each:
+Grad-CAM and HiResCAM at the maps of each attention, their normalised maximum and their mean, beside
+the class activation maps of Model A, which has the same convolutions and no attention. MCANet's
+maps are of the logit less the mean of all logits; of many images the logit's own map is negative
+everywhere.
 Each network's maps are held against what the strokes are worth to that same network. Of two
 attentions it says how far their maps agree (intersection over union of the regions above half of
 the maximum, and correlation), and of each how far it agrees with itself on the same character by
@@ -79,12 +80,12 @@ def main() -> None:
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("networks", nargs="*", help="folders of trainings, beside what ships")
-    parser.add_argument("--characters", type=int, default=200)
+    parser.add_argument("--characters", type=int, default=100)
     parser.add_argument("--writers", type=int, default=5, help="of each character, at least 2")
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     start = time.perf_counter()
-    # As stroke_truth.py draws them, so that its numbers for Model A come out again.
+    # As stroke_truth.py draws them: with 200 characters, its numbers for Model A come out again.
     rng = np.random.default_rng(SEED)
     several = [character for character in LEVEL1 if len(stroke_template(character)) >= 3]
     chosen = rng.choice(len(several), options.characters, replace=False)
