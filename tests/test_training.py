@@ -367,7 +367,7 @@ def test_the_fast_schedule_rises_then_falls():
 
 
 def test_an_unknown_recipe():
-    with pytest.raises(ValueError, match=r"'melnyk', 'fast'\. Received: 'slow'"):
+    with pytest.raises(ValueError, match=r"'melnyk', 'mcanet', 'fast'\. Received: 'slow'"):
         recipe("slow")
 
 
