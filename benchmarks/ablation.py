@@ -60,7 +60,7 @@ ROWS = {
     "A = 2, contrastive, region centers": (2, True, "region"),
 }
 NETWORK, KEPT, LAST = "melnyk_net_c", "pool4", "conv5_3_relu"
-UNITS, BATCH = 192, 64
+UNITS, BATCH, RATES = 192, 64, (1e-3, 1e-4)
 FIRST, SECOND = 2, 2  # epochs of the two stages; both see the same images
 PRECISION = "mixed_bfloat16"
 REAL = (("icdar2013-sample", None), ("hwdb-sample", "test"))
@@ -145,7 +145,7 @@ def trained(row, seed, data, folder):
     common = {"batch_size": BATCH, "seed": seed, "characters": CHARACTERS, "verbose": 0}
     common |= {"transform": as_read, "description": f"synthetic, version {SYNTHESIS_VERSION}"}
     run = folder / f"{seed}-first-{attentions}"
-    first = train(network, data.epoch, run_dir=run, epochs=FIRST, learning_rate=1e-3, **common)
+    first = train(network, data.epoch, run_dir=run, epochs=FIRST, learning_rate=RATES[0], **common)
     losses = None
     if contrastive or centers:
         losses = partial(comparative, contrastive=contrastive, centers=centers)
@@ -155,7 +155,7 @@ def trained(row, seed, data, folder):
         data.epoch,
         run_dir=run,
         epochs=SECOND,
-        learning_rate=1e-4,
+        learning_rate=RATES[1],
         losses=losses,
         **common,
     )
@@ -256,6 +256,7 @@ def main() -> None:
         "convolutions": {"network": NETWORK, "kept_to": KEPT},
         "units": UNITS,
         "batch_size": BATCH,
+        "learning_rates_of_the_stages": RATES,
         "precision": PRECISION,
         "images_of_an_epoch": len(data.epochs[0][1]),
         "epochs_of_the_stages": [FIRST, SECOND],
