@@ -11,10 +11,11 @@ Every step is a command that you can type; a step that was interrupted goes on w
 tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads nothing
        MCANet from it
 quick  C at 48x48, 2.3 million images; from it A, B and C at    six hours on two cores with AMX
-       96x96, 0.5 million images each, and MCANet from C;
-       width 1/2
+       96x96, 0.5 million images each, MCANet from C, and the
+       student from C and taught by C, 1.5 million; width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
-       96x96, 6.8 million images each
+       96x96, 6.8 million images each; a half-width C, and from
+       it the student of full-width C, 6.8 million images each
 =====  =======================================================  ==============================
 """
 
@@ -28,7 +29,7 @@ ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
 from hccr_lib.evaluation import load_model  # noqa: E402  (all need the path above)
-from hccr_lib.models import mcanet, melnyk_net  # noqa: E402
+from hccr_lib.models import mcanet, melnyk_net, student  # noqa: E402
 from hccr_lib.models.backend import accelerators  # noqa: E402
 from hccr_lib.models.weights import PRETRAINED, save_pretrained  # noqa: E402
 from hccr_lib.training.record import read_record  # noqa: E402
@@ -46,12 +47,13 @@ _C_48 = (
     f"{_NEW} --width 0.5 --input-size 48 --dropout 0.2 --augment --precision mixed_bfloat16"
     " --batch-size 128 --learning-rate 0.001 --images-per-epoch 37550 --epochs 60"
 )
+_STUDENT = "--network student --augment --precision mixed_bfloat16 --learning-rate 0.001"
 _TINY = {
     "c-16": f"{_NEW} --width 0.125 --input-size 16 --images-per-epoch 512 --epochs 2",
     "c-32": "--start-from {c-16} --input-size 32 --images-per-epoch 512 --epochs 2",
 }
-# For each scale and network: what melnyk_net, or mcanet, builds it from, and its trainings, the
-# last of which gives the weights. A training's name is that of its folder.
+# For each scale and network: what its function builds it from, and its trainings, the last of which
+# gives the weights. A training's name is that of its folder.
 SCALES = {
     "tiny": {
         "C": (
@@ -62,6 +64,14 @@ SCALES = {
             {"attentions": 2, "width": 0.125, "input_size": 32},
             _TINY
             | {"m-32": "--start-from {c-32} --attentions 2 --images-per-epoch 512 --epochs 2"},
+        ),
+        "S": (
+            {"width": 0.125, "input_size": 32},
+            _TINY
+            | {
+                "s-32": "--network student --start-from {c-32} --teacher {c-32}"
+                " --images-per-epoch 512 --epochs 2"
+            },
         ),
     },
     "quick": {
@@ -92,7 +102,17 @@ SCALES = {
                 " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.0002"
                 " --images-per-epoch 37550 --epochs 3 --seed 1",
             },
-        )
+        ),
+        "S": (
+            {"width": 0.5, "input_size": 96},
+            {
+                "c-48": _C_48,
+                "c-96": f"{_FROM_48} --variant C",
+                # Seed 2: images that its teacher has not learnt from.
+                "s-96": f"{_STUDENT} --start-from {{c-96}} --teacher {{c-96}}"
+                " --batch-size 128 --images-per-epoch 37550 --epochs 40 --seed 2",
+            },
+        ),
     },
     "full": {
         variant: (
@@ -110,7 +130,18 @@ SCALES = {
                 " --precision mixed_bfloat16 --batch-size 1024 --learning-rate 0.001"
                 " --images-per-epoch 375500 --epochs 6",
             },
-        )
+        ),
+        "S": (
+            {"width": 0.5, "input_size": 96},
+            {
+                "c": f"{_FULL} --variant C --pooling-starts-as mean",
+                "c-half": f"{_FULL} --variant C --pooling-starts-as mean".replace(
+                    "--width 1", "--width 0.5"
+                ),
+                "s": f"{_STUDENT} --start-from {{c-half}} --teacher {{c}}"
+                " --batch-size 1024 --images-per-epoch 375500 --epochs 18 --seed 2",
+            },
+        ),
     },
 }
 
@@ -121,7 +152,9 @@ def main() -> None:
     )
     parser.add_argument("--scale", choices=SCALES, default=os.environ.get("HCCR_SCALE"))
     parser.add_argument(
-        "--variants", default="ABCM", help="which of the scale's, M for MCANet; default: all"
+        "--variants",
+        default="ABCMS",
+        help="which of the scale's, M for MCANet, S for the student; default: all",
     )
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="where trainings are kept")
     parser.add_argument(
@@ -140,14 +173,14 @@ def main() -> None:
     out = arguments.out or (Path("weights-tiny") if scale == "tiny" else shipped)
     for variant, (settings, trainings) in SCALES[scale].items():
         if variant in arguments.variants:
-            make(settings, trainings, arguments.runs / f"weights-{scale}", out)
+            make(variant, settings, trainings, arguments.runs / f"weights-{scale}", out)
 
 
 def usual_scale() -> str:
     return "full" if accelerators() else "quick"
 
 
-def make(settings: dict, trainings: dict, runs: Path, out: Path) -> None:
+def make(variant: str, settings: dict, trainings: dict, runs: Path, out: Path) -> None:
     """Trains one network, and writes its weights once all of its trainings are finished."""
     folders = {name: runs / name for name in trainings}
     for name, options in trainings.items():
@@ -156,7 +189,8 @@ def make(settings: dict, trainings: dict, runs: Path, out: Path) -> None:
         subprocess.run([sys.executable, "-m", "hccr_lib", *command], check=True)
 
     # Built anew, it computes in float32 whatever it was trained in.
-    network = (mcanet if "attentions" in settings else melnyk_net)(**settings)
+    build = {"M": mcanet, "S": student}.get(variant, melnyk_net)
+    network = build(**settings)
     network.set_weights(load_model(folders[name])[0].get_weights())
     records = [read_record(folder) for folder in folders.values()]
     for record in records:

@@ -5,9 +5,12 @@ from functools import partial
 import keras
 
 from .evaluation import load_model
-from .models import mcanet, melnyk_net
+from .models import mcanet, melnyk_net, student
 from .models.comparative_losses import comparative
-from .models.transfer import attending, enlarged, repooled
+from .models.transfer import attending, enlarged, repooled, slimmed
+from .training.distillation import Distiller
+
+NETWORKS = {"student": student}
 
 
 def going_on(start_from, asked, precision):
@@ -21,7 +24,7 @@ def going_on(start_from, asked, precision):
     Raises:
         ValueError: An option that the network of the other training has decided already.
     """
-    new_head = asked["attentions"] is not None
+    new_head = asked["attentions"] is not None or asked["network"] is not None
     for option in ("characters", "width", "dropout", "pooling_starts_as"):
         if asked[option] is not None and not (option == "dropout" and new_head):
             name = option.replace("_", "-")
@@ -37,23 +40,60 @@ def going_on(start_from, asked, precision):
         model = repooled(model, asked["variant"])
     if asked["input_size"] is not None:
         model = enlarged(model, asked["input_size"])
-    if new_head:
+    if asked["network"] == "student":
+        model = slimmed(model, _or(asked["dropout"], 0.2))
+    elif asked["attentions"] is not None:
         model = attending(model, asked["attentions"], _or(asked["dropout"], 0.5))
     return model, classes
 
 
 def new_network(classes, asked):
     """A network that has learnt nothing yet, for these classes."""
+    if asked["network"] not in (None, *NETWORKS):
+        raise ValueError(
+            f"--network must be one of {', '.join(NETWORKS)}. Received: {asked['network']}"
+        )
     settings = {
         "num_classes": len(classes),
         "width": _or(asked["width"], 0.5),
         "input_size": _or(asked["input_size"], 96),
-        "dropout": _or(asked["dropout"], 0.5),
+        "dropout": _or(asked["dropout"], 0.2 if asked["network"] == "student" else 0.5),
     }
+    if asked["network"] is not None:
+        return NETWORKS[asked["network"]](**settings)
     if asked["attentions"] is not None:
         return mcanet(asked["attentions"], **settings)
     start = _or(asked["pooling_starts_as"], "sum")
     return melnyk_net(_or(asked["variant"], "C"), pooling_starts_as=start, **settings)
+
+
+def taught_by(name_or_path, names, classes):
+    """What makes a Distiller of a network, for `hccr_lib.training.train`.
+
+    Args:
+        name_or_path: The teacher, as for `load_model`.
+        names: What --losses lists: logits, attention, or both; None: both.
+        classes: Those of the network.
+
+    Raises:
+        ValueError: Other losses, or a teacher of other classes.
+    """
+    listed = ["logits", "attention"] if names is None else names.split(",")
+    if set(listed) - {"logits", "attention"}:
+        raise ValueError(
+            "--losses must be logits, attention, or both with a comma between, where there is a "
+            f"--teacher. Received: {names}"
+        )
+    teacher, known = load_model(name_or_path)
+    if list(known) != list(classes):
+        raise ValueError(
+            f"--teacher: {name_or_path} reads {len(known):,} characters, the network "
+            f"{len(classes):,}; they must be the same in the same order"
+        )
+    weights = {} if "logits" in listed else {"logits": 0.0}
+    if "attention" not in listed:
+        weights["attention"] = 0.0
+    return partial(Distiller, teacher=teacher, **weights)
 
 
 def losses_of(model, names, new_head):

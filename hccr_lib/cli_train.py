@@ -48,14 +48,30 @@ def train(
             "same convolutions.",
         ),
     ] = None,
+    network: Annotated[
+        str | None,
+        typer.Option(
+            metavar="student",
+            help="Another network instead of A, B or C; with --start-from a Model C, the student "
+            "takes over what it has in common with it.",
+        ),
+    ] = None,
     losses: Annotated[
         str | None,
         typer.Option(
             metavar="LIST",
-            help="What MCANet learns by beside the cross-entropy, with commas between: contrastive "
-            "(two attentions or more), and region or image, the two center losses; or none. "
-            "Default: none for a new network; going on with an MCANet, contrastive,region (region "
-            "for one attention, none for 0).",
+            help="What is learnt by beside the cross-entropy, with commas between. With --teacher: "
+            "logits, attention; default: both. MCANet: contrastive (two attentions or more), and "
+            "region or image, the two center losses; or none. Default: none for a new network; "
+            "going on with an MCANet, contrastive,region (region for one attention, none for 0).",
+        ),
+    ] = None,
+    teacher: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Learn also from what this run, .keras file or shipped network says, and from "
+            "where it looks.",
         ),
     ] = None,
     width: Annotated[
@@ -127,6 +143,7 @@ def train(
     - `hccr train runs/real --data hwdb-sample --augment --start-from runs/forty --epochs 20`
     - `hccr train runs/apart --start-from runs/forty --attentions 2 --epochs 8`
     - `hccr train runs/gazes --start-from runs/apart --learning-rate 0.0005 --epochs 6`
+    - `hccr train runs/small --network student --start-from melnyk_net_c --teacher melnyk_net_c`
     - `hccr train runs/trial --data casia-hwdb --width 1 --recipe melnyk --hold-out 0.1`
     - `hccr train runs/paper --data casia-hwdb --width 1 --recipe melnyk`
 
@@ -138,7 +155,7 @@ def train(
         import keras
         import numpy as np
 
-        from .cli_networks import going_on, losses_of, new_network
+        from .cli_networks import going_on, losses_of, new_network, taught_by
         from .datasets import load
         from .datasets.augment import augment as augmented
         from .datasets.normalize import resize_images
@@ -159,6 +176,7 @@ def train(
             "characters": characters,
             "variant": variant,
             "attentions": attentions,
+            "network": network,
             "width": width,
             "input_size": input_size,
             "dropout": dropout,
@@ -167,6 +185,8 @@ def train(
         for option, value in (("--variant", variant), ("--pooling-starts-as", pooling_starts_as)):
             if attentions is not None and value is not None:
                 raise ValueError(f"{option} is not for MCANet; leave it or --attentions out")
+        if network is not None and (attentions is not None or variant is not None):
+            raise ValueError("--network, --variant and --attentions: leave two of them out")
         model = None
         if start_from is not None:
             model, classes = going_on(start_from, asked, precision)
@@ -214,6 +234,10 @@ def train(
         if model is None:
             model = new_network(classes, asked)
         side = model.input_shape[1]
+        if teacher is not None:
+            learnt_by = taught_by(teacher, losses, classes)
+        else:
+            learnt_by = losses_of(model, losses, start_from is None or attentions is not None)
 
         def as_read(images, rng):
             """As the network reads them; augmented before, where chance is allowed."""
@@ -235,7 +259,7 @@ def train(
                 model,
                 examples,
                 run_dir=run_dir,
-                losses=losses_of(model, losses, start_from is None or attentions is not None),
+                losses=learnt_by,
                 recipe=recipe,
                 epochs=epochs,
                 batch_size=batch_size,

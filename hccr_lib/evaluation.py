@@ -12,7 +12,11 @@ import numpy as np
 from .characters import LEVEL1
 from .datasets import Dataset, DatasetError, choose
 from .datasets.normalize import resize_images
-from .models import mcanet, melnyk_net  # also registers the layers that saved networks name
+from .models import (
+    mcanet,
+    melnyk_net,
+    student,
+)  # also registers the layers that saved networks name
 from .models.weights import pretrained_networks
 from .progress import progress
 
@@ -77,6 +81,8 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
 
 def shipped(name: str) -> keras.Model:
     """A network of `pretrained_networks()` with its weights; "mcanet_2" has two attentions."""
+    if name == "student":
+        return student(weights="synthetic")
     kind, which = name.rsplit("_", 1)
     if kind == "mcanet":
         return mcanet(int(which), weights="synthetic")

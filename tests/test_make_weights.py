@@ -12,7 +12,7 @@ import keras
 import numpy as np
 
 from hccr_lib.evaluation import load_model
-from hccr_lib.models import mcanet, melnyk_net, transfer, weights
+from hccr_lib.models import mcanet, melnyk_net, student, transfer, weights
 
 PROGRAM = Path(__file__).parents[1] / "data" / "make_weights.py"
 
@@ -42,10 +42,8 @@ def test_tiny_weights_are_trained_written_and_loaded(tmp_path, monkeypatch):
     images = np.random.default_rng(0).integers(0, 256, (8, 32, 32, 1), np.uint8)
     for name, shipped in (
         ("m-32", mcanet(2, weights="synthetic")),
-        (
-            "c-32",
-            melnyk_net("C", weights="synthetic"),
-        ),
+        ("s-32", student(weights="synthetic")),
+        ("c-32", melnyk_net("C", weights="synthetic")),
     ):
         trained, characters = load_model(runs / name)
         assert len(characters) == 3755

@@ -7,6 +7,7 @@ from hccr_lib.models.layers import (
 )
 from hccr_lib.models.mcanet import mcanet
 from hccr_lib.models.melnyk_net import melnyk_net
+from hccr_lib.models.student import student
 
 __all__ = [
     "GlobalWeightedAveragePooling2D",
@@ -15,4 +16,5 @@ __all__ = [
     "count_macs",
     "mcanet",
     "melnyk_net",
+    "student",
 ]

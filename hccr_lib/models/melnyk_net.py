@@ -147,7 +147,7 @@ def convolutions(input_size, width):
         if number > 1:
             x = layers.AveragePooling2D(3, strides=2, padding="same", name=f"pool{number - 1}")(x)
         for position, channels in enumerate(block, start=1):
-            x = _conv_bn_relu(x, scaled(channels, width), f"conv{number}_{position}")
+            x = conv_bn_relu(x, scaled(channels, width), f"conv{number}_{position}")
     return image, x
 
 
@@ -170,10 +170,12 @@ def scaled(channels, width):
     return max(8, 8 * round(channels * width / 8))
 
 
-def _conv_bn_relu(x, channels, name):
+def conv_bn_relu(x, channels, name, *, stride=1):
+    """A 3 x 3 convolution without biases, batch normalization and ReLU, symbolic."""
     x = layers.Conv2D(
         channels,
         3,
+        strides=stride,
         padding="same",
         use_bias=False,
         kernel_initializer="he_normal",

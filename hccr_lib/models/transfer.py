@@ -5,6 +5,7 @@ import numpy as np
 
 from hccr_lib.models.mcanet import FEATURES, head
 from hccr_lib.models.melnyk_net import BLOCKS, POOLINGS, scaled
+from hccr_lib.models.student import student
 
 
 def enlarged(model, input_size):
@@ -114,6 +115,95 @@ def attending(model, attentions, dropout=0.5):
     units = scaled(FEATURES, maps.shape[-1] / BLOCKS[-1][-1])
     output = head(convolutions.output, attentions, model.output_shape[-1], units, dropout)
     return keras.Model(convolutions.inputs[0], output, name=f"mcanet_{attentions}")
+
+
+def slimmed(model, dropout=0.2):
+    """A student with all that it has in common with a Model C: blocks 3 and 4, and the head.
+
+    The stem and the last block are new and have learnt nothing. That a student keeps its teacher's
+    classifier: Chen et al., "Knowledge distillation with the reused teacher classifier", CVPR 2022.
+
+    Args:
+        model: A Melnyk-Net of variant C with its top, uncompiled or not.
+        dropout: As for `hccr_lib.models.student`.
+
+    Returns:
+        An uncompiled model as `student` builds it; `model` is left as it is.
+
+    Raises:
+        ValueError: Another network.
+    """
+    if _pooling(model).name != "gwap":
+        raise ValueError(f"a student is made from a Model C. Received: {model.name}")
+    _, classes = model.output_shape
+    settings = {"num_classes": classes, "input_size": model.input_shape[1], "dropout": dropout}
+    small = student(width=_pooling(model).input.shape[-1] / BLOCKS[-1][-1], **settings)
+    for source in model.layers:
+        if source.name.startswith(("conv3", "conv4", "gwap", "characters")):
+            small.get_layer(source.name).set_weights(source.get_weights())
+    return small
+
+
+def folded(model):
+    """The same function with each batch normalization folded into the convolution before it.
+
+    In use, a normalization multiplies and shifts each channel by constants, and so does a
+    convolution with biases: W' = W g / sqrt(v + e), b' = (b - m) g / sqrt(v + e) + beta, with the
+    mean m, variance v, scale g and shift beta of the channel. It reads images up to five times as
+    fast on a CPU, and must not be trained.
+
+    Args:
+        model: A functional model.
+
+    Returns:
+        An uncompiled model, frozen, with layers of the same names; `Identity` where a
+        normalization was folded. Normalizations that follow no convolution are kept. `model` is
+        left as it is.
+    """
+    after = {}
+    for layer in model.layers:
+        if isinstance(layer, keras.layers.BatchNormalization) and len(layer._inbound_nodes) == 1:
+            before = layer.input._keras_history[0]
+            if (
+                type(before) is keras.layers.Conv2D
+                and before.activation is keras.activations.linear
+                and len(before._inbound_nodes) == len(before._outbound_nodes) == 1
+            ):
+                after[before.name] = layer
+
+    def rebuilt(layer):
+        if layer.name in after:
+            return layer.__class__.from_config(layer.get_config() | {"use_bias": True})
+        if layer in after.values():
+            return keras.layers.Identity(name=layer.name)
+        return layer.__class__.from_config(layer.get_config())
+
+    copy = keras.models.clone_model(model, clone_function=rebuilt)
+    for source in model.layers:
+        target = copy.get_layer(source.name)
+        if source.name in after:
+            kernel, *bias = source.get_weights()
+            target.set_weights(_folded(kernel, bias, after[source.name]))
+        elif target.weights:
+            # By way of numpy, as in `enlarged`.
+            target.set_weights(source.get_weights())
+    copy.trainable = False
+    return copy
+
+
+def _folded(kernel, bias, normalization):
+    """The weights of a convolution that does what it and the normalization do together."""
+    shift, scale = 0.0, 1.0
+    if normalization.center:
+        shift = keras.ops.convert_to_numpy(normalization.beta)
+    if normalization.scale:
+        scale = keras.ops.convert_to_numpy(normalization.gamma)
+    mean, variance = (
+        keras.ops.convert_to_numpy(each)
+        for each in (normalization.moving_mean, normalization.moving_variance)
+    )
+    scale = scale / np.sqrt(variance + normalization.epsilon)
+    return [kernel * scale, shift + (sum(bias) - mean) * scale]
 
 
 def _pooling(model):

@@ -159,10 +159,11 @@ def network_described(model):
 def losses_described(fitted, model):
     """What the layers that learn beside the network were made with, by their names."""
     common = keras.layers.Layer().get_config()
+    known = (*model.layers, *(each for each in fitted.layers if isinstance(each, keras.Model)))
     return {
         layer.name: {key: v for key, v in layer.get_config().items() if key not in common}
         for layer in fitted.layers
-        if layer not in model.layers and not isinstance(layer, keras.layers.InputLayer)
+        if layer not in known and not isinstance(layer, keras.layers.InputLayer)
     }
 
 

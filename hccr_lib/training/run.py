@@ -72,8 +72,9 @@ def train(
             labels: int array `(n,)`.
         run_dir: Folder of the run; created.
         losses: None, or a function that takes `model` and returns the model that is fitted in its
-            place, of inputs [images, labels] and with losses of its own, such as
-            `hccr_lib.models.comparative_losses.comparative`. What is saved at the end is `model`.
+            place, with losses of its own; its inputs are images, or [images, labels]. Such as
+            `hccr_lib.models.comparative_losses.comparative`, or one that makes a
+            `hccr_lib.training.distillation.Distiller`. What is saved at the end is `model`.
         recipe: "fast", "melnyk" or "mcanet", see `hccr_lib.training.recipe`.
         epochs, batch_size, learning_rate: Instead of the recipe's.
         validation: `(images, labels)`, measured after each epoch.
@@ -180,7 +181,7 @@ def train(
             commit(fitted, run_dir, record)
 
         made = {
-            "labels_too": losses is not None,
+            "labels_too": len(fitted.inputs) > 1,
             "batch_size": batch_size,
             "transform": transform,
             "workers": worker_threads(transform) if workers is None else workers,
