@@ -52,7 +52,7 @@ def strokes() -> bytes:
     templates = [stroke_template(each) for each in LEVEL1]
     each_stroke = [stroke for template in templates for stroke in template]
     levels = np.rint((np.concatenate(each_stroke) + 0.1) / 1.2 * 255)
-    assert 0 <= levels.min() and levels.max() <= 255
+    assert levels.min() >= 0 and levels.max() <= 255
     steps = np.diff(levels.astype(np.uint8), axis=0, prepend=np.zeros((1, 2), np.uint8))
     counts = [len(template) for template in templates], [len(stroke) for stroke in each_stroke]
     return b"".join([*map(bytes, counts), steps[:, 0].tobytes(), steps[:, 1].tobytes()])

@@ -31,6 +31,11 @@ export class Pad {
     return this.pointer !== null;
   }
 
+  /** The strokes that have ended. */
+  get finished() {
+    return this.drawing ? this.strokes.slice(0, -1) : this.strokes;
+  }
+
   /** Ends the stroke that is being drawn, if any, without telling anybody. */
   release() {
     this.pointer = null;

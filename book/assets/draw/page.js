@@ -20,7 +20,7 @@ const pause = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 let known; // characters, pinyin, templates
 let network; // a function, as soon as it is there
 let starting = null;
-let shown = null; // {reading, whole, chosen, image, frame}
+let shown = null; // {reading, whole (if strokes are erased), image, frame, count (of strokes)}
 let chosen = null; // the candidate that the reader chose for this drawing, if any
 let version = 0; // of the drawing: what was computed for an earlier one is not shown
 let lifted = 0; // when the pen left the latest drawing, as events count time
@@ -96,10 +96,11 @@ function nothing() {
 }
 
 function toggle(stroke) {
-  const keep = shown?.chosen ?? null;
+  // What was read with all strokes stays chosen, so that before and after can be compared.
+  const compared = chosen ?? (shown ? (shown.whole ?? shown.reading).best[0] : null);
   pad.strokes[stroke].erased = !pad.strokes[stroke].erased;
   redrawn();
-  chosen = keep; // so that its probability before and after can be compared
+  chosen = compared;
 }
 
 async function write(text) {
@@ -132,15 +133,16 @@ async function read() {
   try {
     for (let done = -1; done !== version; ) {
       done = version;
-      const strokes = pad.strokes.map(({ points }) => points);
-      const left = strokes.filter((_, i) => !pad.strokes[i].erased);
+      const finished = [...pad.finished];
+      const strokes = finished.map(({ points }) => points);
+      const left = strokes.filter((_, i) => !finished[i].erased);
       if (left.length === 0) continue;
       const { image, frame } = seen(left, strokes);
       const erased = left.length < strokes.length;
       const images = erased ? [image, seen(strokes).image] : [image];
       const [reading, whole] = await network(images);
       if (done !== version) continue;
-      shown = { reading, whole, image, frame };
+      shown = { reading, whole, image, frame, count: strokes.length };
       explain();
       requestAnimationFrame(timed);
     }
@@ -178,7 +180,6 @@ function explain() {
   const label = chosen !== null && reading.best.includes(chosen) ? chosen : reading.best[0];
   const one = candidate(label);
   const rival = candidate(reading.best.find((each) => each !== label));
-  shown.chosen = label;
   candidates.show(five, label);
   part("result").hidden = part("pair").hidden = false;
   part("doubt").textContent = doubt(five[0]);
@@ -223,7 +224,7 @@ function legend(map, one, rival, against) {
 }
 
 function described(one, rival, against) {
-  const count = pad.strokes.length;
+  const { count } = shown;
   const drawing = `Your drawing of ${count} ${count === 1 ? "stroke" : "strokes"}`;
   return `${drawing}, with the map of ${one.symbol}${against ? ` against ${rival.symbol}` : ""}`;
 }

@@ -1,11 +1,11 @@
 // What the page says of a reading: five candidates, the legend of the map, sentences.
 
 export const percent = (probability) => {
-  if (probability > 0 && probability < 0.0001) return "< 0.01 %";
+  if (probability > 0 && probability < 0.0001) return "< 0.01\u00a0%";
   const digits = probability < 0.01 || probability > 0.999 ? 2 : 1;
   // 99.996 % is not 100.
   const floor = Math.floor(probability * 100 * 10 ** digits) / 10 ** digits;
-  return `${floor.toFixed(digits)} %`;
+  return `${floor.toFixed(digits)}\u00a0%`;
 };
 
 /** A row for each candidate, once: updated in place, a row that has the focus keeps it. */
