@@ -23,6 +23,7 @@ from .cli_common import (
     parse_characters,
     usual_split,
 )
+from .cli_export import export
 from .cli_train import train
 
 # Nothing heavy is imported up here: `hccr --help` answers at once.
@@ -127,6 +128,7 @@ def synthesize(
 
 
 app.command()(train)
+app.command()(export)
 
 
 @app.command()

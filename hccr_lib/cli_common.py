@@ -30,7 +30,7 @@ Seed = Annotated[int, typer.Option(min=0, help="The same seed gives the same res
 def bad_input_is_one_line() -> Iterator[None]:
     try:
         yield
-    except (ValueError, OSError) as error:
+    except (ValueError, OSError, ImportError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
         typer.echo(f"hccr: {lines[0]}", err=True)
         raise typer.Exit(2) from None

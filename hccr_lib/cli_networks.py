@@ -5,12 +5,12 @@ from functools import partial
 import keras
 
 from .evaluation import load_model
-from .models import mcanet, melnyk_net, student
+from .models import mcanet, melnyk_net, resnet18, student
 from .models.comparative_losses import comparative
 from .models.transfer import attending, enlarged, repooled, slimmed
 from .training.distillation import Distiller
 
-NETWORKS = {"student": student}
+NETWORKS = {"resnet18": resnet18, "student": student}
 
 
 def going_on(start_from, asked, precision):
@@ -40,7 +40,12 @@ def going_on(start_from, asked, precision):
         model = repooled(model, asked["variant"])
     if asked["input_size"] is not None:
         model = enlarged(model, asked["input_size"])
-    if asked["network"] == "student":
+    if asked["network"] not in (None, "student"):
+        raise ValueError(
+            f"--start-from: only a student takes over parts of another network, not "
+            f"{asked['network']}; leave it or --network out"
+        )
+    if asked["network"] is not None:
         model = slimmed(model, _or(asked["dropout"], 0.2))
     elif asked["attentions"] is not None:
         model = attending(model, asked["attentions"], _or(asked["dropout"], 0.5))

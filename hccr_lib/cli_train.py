@@ -51,7 +51,7 @@ def train(
     network: Annotated[
         str | None,
         typer.Option(
-            metavar="student",
+            metavar="student|resnet18",
             help="Another network instead of A, B or C; with --start-from a Model C, the student "
             "takes over what it has in common with it.",
         ),

@@ -4,10 +4,12 @@ import keras
 import numpy as np
 import pytest
 from keras import ops
+from keras.layers import BatchNormalization
 from test_pretrained import images
+from test_small_networks import opinionated
 from test_weights import random_net
 
-from hccr_lib.models import melnyk_net, transfer
+from hccr_lib.models import mcanet, melnyk_net, resnet18, student, transfer
 
 
 def test_a_network_that_has_grown_has_the_same_weights_and_pools_an_even_map_alike():
@@ -94,3 +96,79 @@ def test_what_cannot_be_repooled():
         transfer.repooled(small_net("A"), "D")
     with pytest.raises(ValueError, match="has no pooling of a Melnyk-Net"):
         transfer.repooled(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), "A")
+
+
+def test_a_student_takes_over_blocks_3_and_4_and_the_head():
+    teacher = random_net()
+    small = transfer.slimmed(teacher)
+    taken = {
+        layer.name
+        for layer in small.layers
+        if layer.weights
+        and layer.name in {each.name for each in teacher.layers}
+        and all(
+            map(np.array_equal, layer.get_weights(), teacher.get_layer(layer.name).get_weights())
+        )
+    }
+    blocks = {f"conv{b}_{k}{end}" for b in (3, 4) for k in (1, 2, 3) for end in ("", "_bn")}
+    assert taken == blocks | {"gwap", "characters"}
+    assert small.output_shape == teacher.output_shape
+    assert small.input_shape == teacher.input_shape
+
+
+def test_a_student_is_made_of_a_model_c():
+    with pytest.raises(ValueError, match=r"made from a Model C\. Received: melnyk_net_a"):
+        transfer.slimmed(small_net("A"))
+
+
+def shuffled(model):
+    """The model with every weight random, variances positive."""
+    rng = np.random.default_rng(8)
+    for weight in model.weights:
+        value = rng.normal(0, 0.3, weight.shape)
+        weight.assign(0.5 + np.abs(value) if "moving_variance" in weight.name else value)
+    return model
+
+
+NETWORKS = {
+    "melnyk_net": lambda: melnyk_net("B", num_classes=5, width=0.125, input_size=16),
+    "mcanet": lambda: mcanet(2, num_classes=5, width=0.125, input_size=16),
+    "student": lambda: student(num_classes=5, width=0.125, input_size=16),
+    "resnet18": lambda: resnet18(num_classes=5, width=0.125, input_size=32),
+}
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_a_folded_network_computes_the_same_without_normalizations(name):
+    model = shuffled(NETWORKS[name]())
+    pictures = images(model.input_shape[1], 6).astype("float32") / 255
+    opinionated(model, pictures[..., 0])
+    before = [np.array(weight) for weight in model.get_weights()]
+    folded = transfer.folded(model)
+    answers = [m.predict(pictures, verbose=0) for m in (model, folded)]
+    np.testing.assert_allclose(*answers, rtol=1e-3, atol=1e-5)
+    assert np.ptp(answers[0]) > 0.1
+    assert not any(isinstance(layer, BatchNormalization) for layer in folded.layers)
+    assert not folded.trainable_weights
+    assert [layer.name for layer in folded.layers] == [layer.name for layer in model.layers]
+    assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_only_what_a_convolution_alone_feeds_is_folded():
+    image = keras.Input((8, 8, 2))
+    x = keras.layers.BatchNormalization(name="first")(image)  # follows no convolution
+    conv = keras.layers.Conv2D(3, 3, name="conv")(x)  # with biases; two layers read it
+    x = keras.layers.BatchNormalization(name="second", scale=False)(conv)
+    x = keras.layers.Add()([x, conv])
+    x = keras.layers.Conv2D(4, 1, activation="relu", name="bent")(x)
+    x = keras.layers.BatchNormalization(name="third")(x)  # after the bend it is no constant factor
+    x = keras.layers.Conv2D(4, 1, name="plain")(x)
+    x = keras.layers.BatchNormalization(name="fourth", center=False)(x)
+    model = shuffled(keras.Model(image, x))
+    folded = transfer.folded(model)
+    kept = [layer.name for layer in folded.layers if isinstance(layer, BatchNormalization)]
+    assert kept == ["first", "second", "third"]
+    pictures = np.random.default_rng(0).normal(size=(4, 8, 8, 2)).astype("float32")
+    np.testing.assert_allclose(
+        *(m.predict(pictures, verbose=0) for m in (model, folded)), rtol=1e-4, atol=1e-5
+    )

@@ -7,6 +7,7 @@ from hccr_lib.models.layers import (
 )
 from hccr_lib.models.mcanet import mcanet
 from hccr_lib.models.melnyk_net import melnyk_net
+from hccr_lib.models.resnet import resnet18
 from hccr_lib.models.student import student
 
 __all__ = [
@@ -16,5 +17,6 @@ __all__ = [
     "count_macs",
     "mcanet",
     "melnyk_net",
+    "resnet18",
     "student",
 ]

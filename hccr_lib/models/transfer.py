@@ -178,9 +178,12 @@ def folded(model):
             return keras.layers.Identity(name=layer.name)
         return layer.__class__.from_config(layer.get_config())
 
-    copy = keras.models.clone_model(model, clone_function=rebuilt)
-    for source in model.layers:
-        target = copy.get_layer(source.name)
+    def called(layer, *args, **kwargs):
+        # A normalization is called with more than the identity in its place knows.
+        return layer(*args) if isinstance(layer, keras.layers.Identity) else layer(*args, **kwargs)
+
+    copy = keras.models.clone_model(model, clone_function=rebuilt, call_function=called)
+    for source, target in zip(model.layers, copy.layers, strict=True):
         if source.name in after:
             kernel, *bias = source.get_weights()
             target.set_weights(_folded(kernel, bias, after[source.name]))
