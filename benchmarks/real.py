@@ -138,6 +138,13 @@ def weights_hash(name: str) -> str:
     return hashlib.sha256(file.read_bytes()).hexdigest()
 
 
+def width(name: str, model: keras.Model) -> float:
+    """Times the paper's channels."""
+    if name in pretrained_networks():
+        return pretrained_record(pretrained_file(name))["width"]
+    return model.get_layer("conv1_1").filters / 64
+
+
 def evaluated(name: str, real: list[Dataset], synthetic: Dataset) -> dict:
     """All that is recorded of one network."""
     model, characters = load_model(name)
@@ -145,8 +152,8 @@ def evaluated(name: str, real: list[Dataset], synthetic: Dataset) -> dict:
         sys.exit(f"{name}: tells {len(characters)} characters apart; this needs all 3,755")
     record = {
         "sha256": weights_hash(name),
-        "variant": model.name[-1].upper(),
-        "width": model.get_layer("conv1_1").filters / 64,
+        "variant": model.name[-1].upper() if model.name.startswith("melnyk_net") else None,
+        "width": width(name, model),
         "input_size": model.input_shape[1],
         "parameters": model.count_params(),
         "macs": count_macs(model),

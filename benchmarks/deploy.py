@@ -1,0 +1,167 @@
+"""What each network costs where it is used: as an ONNX file on one thread, one character at a time.
+
+    python benchmarks/deploy.py                    all networks that come with the course
+    python benchmarks/deploy.py student            these
+
+Each network is written as float32 and as int8, as `hccr export` does it, into runs/deploy. Then
+every file reads the real images that are there and synthetic handwriting, and is compared with the
+network in Keras image by image. ResNet18 comes untrained, with the channels of the paper: its time
+and size do not depend on what it has learnt, and it has no accuracy.
+
+Latencies: ONNX Runtime, one thread, one image. All files take turns, in another order each turn;
+the medians over the turns go into data/results/deploy.json, and the ratios to the student's, which
+a busy machine changes less. Ten minutes on two quiet cores, most of them for calibration. The
+published ones, which are quoted beside them, are of other machines: 9.7 ms for 97.09 % (Xiao et
+al., Pattern Recognition 2017, arXiv:1702.07975, one thread of a CPU) and 6.9 ms for 97.11 % (Li et
+al., ICFHR 2018, arXiv:1804.01259).
+"""
+
+import argparse
+import json
+import statistics
+import time
+from pathlib import Path
+
+import keras
+import numpy as np
+import onnxruntime
+
+from hccr_lib.characters import LEVEL1
+from hccr_lib.datasets import load
+from hccr_lib.datasets.sources import find
+from hccr_lib.datasets.stream import fresh
+from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION
+from hccr_lib.evaluation import load_model, mcnemar, predict, wilson_interval
+from hccr_lib.export import compare, export
+from hccr_lib.models import count_macs, resnet18
+from hccr_lib.models.weights import pretrained_networks
+from hccr_lib.training.record import environment
+
+ROOT = Path(__file__).resolve().parent.parent
+OUT = ROOT / "data" / "results" / "deploy.json"
+CALIBRATION = 128
+TURNS, CALLS = 15, 20
+REAL = (("icdar2013-sample", None), ("hwdb-sample", "test"))
+SEED = 2018  # of writers that no training has met
+UNTRAINED = "resnet18"
+
+
+def session(file: Path) -> onnxruntime.InferenceSession:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    return onnxruntime.InferenceSession(file, options)
+
+
+def answers(file: Path, images: np.ndarray) -> np.ndarray:
+    """The most probable label of images uint8 (n, side, side)."""
+    runtime = onnxruntime.InferenceSession(file)
+    return np.concatenate(
+        [
+            runtime.run(["probabilities"], {"images": batch[..., None].astype("float32")})[0]
+            for batch in np.array_split(images, -(-len(images) // 64))
+        ]
+    ).argmax(1)
+
+
+def compared(model: keras.Model, file: Path, sets: dict) -> dict:
+    """How a file reads each set, and how far that is from Keras, image by image."""
+    result = {}
+    for name, (images, labels) in sets.items():
+        each = compare(file, model, images)
+        right = answers(file, images) == labels
+        before = predict(model, images).argmax(1) == labels
+        low, high = wilson_interval(int(right.sum()), len(right))
+        each |= {
+            "hits": int(right.sum()),
+            "share": round(float(right.mean()), 5),
+            "from": round(low, 5),
+            "to": round(high, 5),
+            "hits_in_keras": int(before.sum()),
+            "p": mcnemar(int((right & ~before).sum()), int((~right & before).sum())),
+        }
+        result[name] = each
+    return result
+
+
+def latencies(files: dict[str, Path], image: np.ndarray) -> dict[str, dict]:
+    """Milliseconds for one image by one thread, all files in turn."""
+    runtimes = {name: session(file) for name, file in files.items()}
+    given = {"images": image[None, ..., None].astype("float32")}
+    times = {name: [] for name in files}
+    rng = np.random.default_rng(0)
+    for turn in range(TURNS + 1):
+        for name in rng.permutation(list(files)):
+            started = time.perf_counter()
+            for _ in range(CALLS):
+                runtimes[name].run(None, given)
+            if turn:  # the first one warms up
+                times[name].append((time.perf_counter() - started) / CALLS * 1e3)
+    smallest = times.get("student int8") or next(iter(times.values()))
+    return {
+        name: {
+            "milliseconds": round(statistics.median(each), 3),
+            "fastest": round(min(each), 3),
+            "slowest": round(max(each), 3),
+            "ratio": round(
+                statistics.median(a / b for a, b in zip(each, smallest, strict=True)), 3
+            ),
+        }
+        for name, each in times.items()
+    }
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("networks", nargs="*", default=[*pretrained_networks(), UNTRAINED])
+    parser.add_argument("--runs", type=Path, default=Path("runs") / "deploy", help="for the files")
+    parser.add_argument("--images", type=int, default=3755, help="synthetic ones to read")
+    parser.add_argument("--out", type=Path, default=OUT)
+    arguments = parser.parse_args()
+    made = environment()
+    calibration, _ = fresh(LEVEL1, CALIBRATION, seed=SEED, epoch=1)
+    sets = {"synthetic": fresh(LEVEL1, arguments.images, seed=SEED, epoch=0)}
+    for name, split in REAL:
+        if find(name, split) is None:
+            print(f"{name}: not found; HCCR_DATA_DIR names the folder that holds it", flush=True)
+        else:
+            data = load(name, split=split)
+            sets[name] = data.images, data.labels
+    arguments.runs.mkdir(parents=True, exist_ok=True)
+    files, results = {}, {}
+    for name in arguments.networks:
+        trained = name != UNTRAINED
+        model = load_model(name)[0] if trained else resnet18()
+        for precision in ("float32", "int8"):
+            file = arguments.runs / f"{name}-{precision}.onnx"
+            int8 = precision == "int8"
+            export(model, file, LEVEL1, calibration=calibration if int8 else None)
+            files[f"{name} {precision}"] = file
+            results[f"{name} {precision}"] = {
+                "network": name,
+                "precision": precision,
+                "trained": trained,
+                "parameters": model.count_params(),
+                "macs": count_macs(model),
+                "bytes": file.stat().st_size,
+                "datasets": compared(model, file, sets if trained else {}),
+            }
+            for dataset, each in results[f"{name} {precision}"]["datasets"].items():
+                print(f"{name} {precision}, {dataset}: {each}", flush=True)
+    for name, each in latencies(files, sets["synthetic"][0][0]).items():
+        results[name] |= each
+        print(f"{name}: {each['milliseconds']} ms, {each['ratio']} times the student's", flush=True)
+    record = {
+        **made,
+        "onnxruntime": onnxruntime.__version__,
+        "calibration_images": CALIBRATION,
+        "synthetic": {"version": SYNTHESIS_VERSION, "images": arguments.images, "seed": SEED},
+        "files": results,
+    }
+    text = json.dumps(record, ensure_ascii=False, indent=1)
+    arguments.out.write_text(text + "\n", encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
