@@ -24,6 +24,7 @@ from .cli_common import (
     usual_split,
 )
 from .cli_export import export
+from .cli_recognize import recognize
 from .cli_train import train
 
 # Nothing heavy is imported up here: `hccr --help` answers at once.
@@ -128,6 +129,7 @@ def synthesize(
 
 
 app.command()(train)
+app.command()(recognize)
 app.command()(export)
 
 

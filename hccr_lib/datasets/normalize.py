@@ -3,10 +3,12 @@
 import os
 import warnings
 from pathlib import Path
+from threading import Lock
+from typing import BinaryIO
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 SIDE = 96
 BORDER = 4
@@ -18,10 +20,13 @@ LARGEST_INTERPOLATED = 3 * INNER // 2
 LARGEST_SIDE = 2048
 
 MAX_PICTURE_PIXELS = 64_000_000
+_TOO_MANY = "more than 64 million pixels"
 PHOTO_SIDE = 1024  # photographs are shrunk to this: a character needs no more
 MIN_CONTRAST = 20.0  # grey levels between ink and background, below which a picture is blank
 MIN_CONTRAST_TO_NOISE = 3.5  # 2.6 is what Otsu's threshold makes of pure Gaussian noise
 MIN_SPECK = 0.002  # connected specks below this share of all ink are dust
+
+_OPENING = Lock()
 
 
 class PictureError(ValueError):
@@ -99,30 +104,52 @@ def resize_images(images: np.ndarray, side: int) -> np.ndarray:
 
 
 def read_picture(path: str | os.PathLike) -> np.ndarray:
-    """Read any picture that Pillow reads, as it is meant to be seen.
-
-    Transparency is laid on white, 16 bits become 8, palettes and CMYK become RGB, and the
-    rotation that a camera notes in EXIF is applied.
-
-    Returns:
-        uint8 (h, w) for grey pictures, uint8 (h, w, 3) RGB for all others.
+    """`decode_picture` of a file.
 
     Raises:
-        PictureError: not a picture, a damaged one, or more than 64 million pixels.
+        PictureError: as there; the message names the file.
         OSError: the file cannot be opened.
     """
     path = Path(path)
     with open(path, "rb") as file:
         try:
-            with warnings.catch_warnings():
-                warnings.simplefilter("error", Image.DecompressionBombWarning)
-                picture = Image.open(file)
-            if picture.width * picture.height > MAX_PICTURE_PIXELS:
-                raise PictureError(f"{picture.width}×{picture.height} pixels are too many")
-            return _pixels(ImageOps.exif_transpose(picture))
-        except Exception as error:  # decoders raise nearly anything on damaged files
+            return decode_picture(file)
+        except PictureError as error:
+            raise PictureError(f"{path}: {error}") from error
+
+
+def decode_picture(file: BinaryIO) -> np.ndarray:
+    """Read any picture that Pillow reads, as it is meant to be seen; threads may do so at once.
+
+    Transparency is laid on white, 16 bits become 8, palettes and CMYK become RGB, and the
+    rotation that a camera notes in EXIF is applied. Of several frames, the first one is read.
+
+    Args:
+        file: open for reading bytes, and seekable.
+
+    Returns:
+        uint8 (h, w) for grey pictures, uint8 (h, w, 3) RGB for all others.
+
+    Raises:
+        PictureError: not a picture, a damaged one, or more than 64 million pixels, which are
+            refused before any of them is decoded.
+    """
+    try:
+        # Which warnings are errors is one list for all threads. Opening reads a header only.
+        with _OPENING, warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = Image.open(file)
+        if picture.width * picture.height > MAX_PICTURE_PIXELS:
+            raise PictureError(_TOO_MANY)
+        return _pixels(ImageOps.exif_transpose(picture))
+    except Exception as error:  # decoders raise nearly anything on damaged files
+        if isinstance(error, (Image.DecompressionBombWarning, Image.DecompressionBombError)):
+            reason = _TOO_MANY
+        elif isinstance(error, UnidentifiedImageError):  # whose message is a name in memory
+            reason = "of no format that Pillow knows"
+        else:
             reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-            raise PictureError(f"{path}: not a readable picture ({reason})") from error
+        raise PictureError(f"not a readable picture ({reason})") from error
 
 
 def _pixels(picture: Image.Image) -> np.ndarray:
@@ -196,7 +223,7 @@ def bitmap_of_photo(image: np.ndarray) -> np.ndarray:
             f"the picture is blank: ink and ground differ by {contrast:.0f} of 255 grey levels"
         )
     ink = _without_dust(ink)
-    black = np.percentile(flat[ink], 2)
+    black = min(np.percentile(flat[ink], 2), 254)  # a ground that is misjudged may be darker
     stretched = np.clip(255 - (255 - flat) * (255 / (255 - black)), 0, 255)
     # One pixel around the ink keeps its grey: the smooth edge of a stroke.
     near = cv2.dilate(ink.astype(np.uint8), np.ones((3, 3), np.uint8)) > 0
