@@ -26,7 +26,7 @@ from hccr_lib.characters import LEVEL1  # noqa: E402
 from hccr_lib.datasets.strokes import stroke_template  # noqa: E402
 from hccr_lib.pinyin import readings  # noqa: E402
 
-NETWORK = ROOT / "data" / "onnx" / "student.onnx"
+NETWORK = ROOT / "data" / "onnx" / "melnyk_net_c.onnx"
 RUNTIME = ROOT / "book" / "node_modules" / "onnxruntime-web" / "dist"
 OUTPUT = ROOT / "book" / "assets" / "draw-data"
 
@@ -60,7 +60,7 @@ def strokes() -> bytes:
 
 def font() -> bytes:
     """The characters that may be read: more than the pages of the book contain."""
-    whole = TTFont(ROOT / "data" / "fonts" / "HCCRSansSC-Regular.otf")
+    whole = TTFont(ROOT / "data" / "fonts" / "HCCRSansSC-Regular.otf", recalcTimestamp=False)
     subsetter = Subsetter(Options())
     subsetter.populate(text=LEVEL1)
     subsetter.subset(whole)

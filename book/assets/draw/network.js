@@ -15,13 +15,16 @@ export async function fetchAll(onProgress) {
   const files = await manifest();
   const total = PARTS.reduce((sum, name) => sum + files[name].stored, 0);
   const arrived = {};
-  const contents = await Promise.all(
-    PARTS.map((name) =>
-      load(name, (bytes) => {
-        arrived[name] = bytes;
-        onProgress(Object.values(arrived).reduce((a, b) => a + b), total);
-      }),
-    ),
+  let failed = false; // while one download has failed, the others may still go on
+  const counting = (name) => (bytes) => {
+    arrived[name] = bytes;
+    if (!failed) onProgress(Object.values(arrived).reduce((a, b) => a + b), total);
+  };
+  const contents = await Promise.all(PARTS.map((name) => load(name, counting(name)))).catch(
+    (error) => {
+      failed = true;
+      throw error;
+    },
   );
   return Object.fromEntries(PARTS.map((name, i) => [name, contents[i]]));
 }

@@ -157,7 +157,7 @@ function timed() {
   if (!shown) return;
   const took = Math.round(performance.now() - lifted);
   part("status").dataset.milliseconds = took;
-  part("status").textContent = `Read and shown ${took} ms after the pen was lifted.`;
+  part("status").textContent = `Read and shown in ${took} ms.`;
 }
 
 // Showing.
