@@ -244,8 +244,9 @@ async function template({ label, symbol, pinyin }) {
   const strokes = known.templates[label];
   const svg = part("template");
   const caption = part("template-caption");
-  drawTemplate(svg, strokes, null);
-  svg.setAttribute("aria-label", `${symbol} ${pinyin} as it is taught, ${strokes.length} strokes`);
+  drawTemplate(svg, strokes);
+  const taught = `${symbol} ${pinyin} as it is taught, ${strokes.length} strokes`;
+  svg.setAttribute("aria-label", taught);
   caption.textContent = `${symbol} ${pinyin} as it is taught; weighing its strokes …`;
   // The pen goes first: strokes are weighed while it rests and nothing waits to be read.
   const wanted = async () => {
@@ -255,7 +256,9 @@ async function template({ label, symbol, pinyin }) {
   };
   const found = await probabilitiesWithout(label, strokes, network, wanted);
   if (!found) return;
-  drawTemplate(svg, strokes, worth(found));
+  const notes = found.without.map((left, i) => `without stroke ${i + 1}: ${percent(left)}`);
+  drawTemplate(svg, strokes, worth(found), notes);
+  svg.setAttribute("aria-label", [taught, ...notes].join("; "));
   const most = found.without.indexOf(Math.min(...found.without));
   caption.textContent =
     `${symbol} ${pinyin} as it is taught: drawn so, the network gives it ${percent(found.whole)}; ` +

@@ -11,8 +11,11 @@ function element(name, attributes, text = "") {
   return made;
 }
 
-/** Draws into `svg`; `worth`: for each stroke a number from -1 to 1, or null while unknown. */
-export function drawTemplate(svg, strokes, worth) {
+/**
+ * Draws into `svg`; `worth`: for each stroke a number from -1 to 1, or null while unknown; `notes`:
+ * what a stroke says under the mouse.
+ */
+export function drawTemplate(svg, strokes, worth = null, notes = []) {
   const line = (points) => points.map(([x, y]) => `${100 * x},${100 * y}`).join(" ");
   const shapes = strokes.flatMap((points, i) => [
     element("polyline", { points: line(points), stroke: "#555", "stroke-width": 6.5 }),
@@ -22,6 +25,7 @@ export function drawTemplate(svg, strokes, worth) {
       "stroke-width": 5,
     }),
   ]);
+  notes.forEach((note, i) => shapes[2 * i + 1].append(element("title", {}, note)));
   const numbers = strokes.map((points, i) => {
     const [[x, y], next] = [points[0], points[1] ?? points[0]];
     // Before the stroke's beginning, where its own line is not.
