@@ -175,8 +175,11 @@ class KerasNetwork:
 def _best(name: str, probabilities: np.ndarray, top: int) -> tuple[np.ndarray, np.ndarray]:
     if not np.isfinite(probabilities).all():
         raise NetworkError(f"{name}: its probabilities are not all finite numbers")
-    labels = np.argsort(-probabilities, axis=1, kind="stable")[:, :top]
-    return labels, np.take_along_axis(probabilities, labels, axis=1)
+    # Sorting all classes would take a fifth of the student's time.
+    labels = np.sort(np.argpartition(-probabilities, top - 1, axis=1)[:, :top], axis=1)
+    best = np.take_along_axis(probabilities, labels, axis=1)
+    order = np.argsort(-best, axis=1, kind="stable")
+    return np.take_along_axis(labels, order, axis=1), np.take_along_axis(best, order, axis=1)
 
 
 def _names(folder: Path, ending: str) -> list[str]:

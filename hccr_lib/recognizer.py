@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 
 import numpy as np
 
@@ -280,6 +281,7 @@ def _of_bytes(content: bytes) -> np.ndarray:
     return decode_picture(io.BytesIO(content))
 
 
+@cache
 def _pinyin(character: str) -> str:
     from .pinyin import readings  # a third of all imports' time, so not before the first answer
 

@@ -9,15 +9,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from tiny_onnx import CLASSES, picture, row, tiny_onnx
+from tiny_onnx import CLASSES, picture, row, search_path, tiny_onnx
 from typer.testing import CliRunner
 
 from hccr_lib.cli import app
 from hccr_lib.datasets.prepare import PICTURES
 from hccr_lib.overlay import overlay_png
 from hccr_lib.recognizer import Recognizer
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -47,7 +45,7 @@ def lines(network, *arguments, code=0, **options):
 
 def process(network, *arguments, **options):
     command = [sys.executable, "-m", "hccr_lib", "recognize", *map(str, arguments)]
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), **options.pop("env", {})}
+    environment = {**os.environ, "PYTHONPATH": search_path(), **options.pop("env", {})}
     return subprocess.Popen([*command, "--model", str(network)], env=environment, **options)
 
 

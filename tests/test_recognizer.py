@@ -18,7 +18,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 from PIL import Image
-from tiny_onnx import CLASSES, means, picture, row, tiny_onnx, weights
+from tiny_onnx import CLASSES, means, picture, row, search_path, tiny_onnx, weights
 
 from hccr_lib import evaluation, recognizer
 from hccr_lib.characters import LEVEL1
@@ -30,8 +30,6 @@ from hccr_lib.models import mcanet, melnyk_net
 from hccr_lib.overlay import overlay_png
 from hccr_lib.pinyin import readings
 from hccr_lib.recognizer import Reading, Recognizer
-
-ROOT = Path(__file__).resolve().parents[1]
 
 
 @pytest.fixture(scope="module")
@@ -398,7 +396,7 @@ def test_neither_keras_nor_anything_else_that_is_slow_is_imported(file, tmp_path
         "print(sorted({'keras', 'tensorflow', 'jax', 'torch', 'h5py', 'matplotlib', 'pandas',"
         " 'scipy', 'IPython', 'onnx'} & set(sys.modules)))"
     )
-    environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTHONIOENCODING": "utf-8"}
+    environment = {**os.environ, "PYTHONPATH": search_path(), "PYTHONIOENCODING": "utf-8"}
     command = [sys.executable, "-c", code]
     run = subprocess.run(
         command, cwd=tmp_path, env=environment, capture_output=True, encoding="utf-8", check=True

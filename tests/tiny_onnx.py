@@ -3,6 +3,9 @@
 It reads like the networks of the course, only badly: the image's 6 x 6 means, weighted by class.
 """
 
+import os
+from pathlib import Path
+
 import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
@@ -98,3 +101,9 @@ def row(text, seed=119, gap=0.2):
         space = ((above, below), (0, round(gap * side)))
         parts.append(np.pad(bitmap, space, constant_values=255))
     return np.pad(np.concatenate(parts, axis=1), 12, constant_values=255)
+
+
+def search_path():
+    """PYTHONPATH with which another process, in any folder, imports what this one does."""
+    root = str(Path(__file__).resolve().parents[1])
+    return os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
