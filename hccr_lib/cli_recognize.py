@@ -225,7 +225,8 @@ def _output(total: int) -> Iterator[Callable[[str], None]]:
 
 
 def _complain(file: str, fault: str) -> None:
-    typer.echo(f"hccr: {_printable(file)}: {fault}", err=True)
+    # Not typer.echo: it would write into the bar that is there, which lets print pass above it.
+    print(f"hccr: {_printable(file)}: {fault}", file=sys.stderr, flush=True)
 
 
 def _in_words(result: dict) -> str:

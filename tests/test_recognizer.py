@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 import warnings
 import zlib
 from pathlib import Path
@@ -295,10 +296,19 @@ def test_a_picture_of_too_many_pixels_is_refused_before_it_is_decoded(tiny, size
     assert str(found) == "not a readable picture (more than 64 million pixels)"
 
 
-def test_reading_in_threads_leaves_the_warnings_as_they_were(tiny):
+def test_reading_in_threads_leaves_the_warnings_as_they_were(tiny, monkeypatch):
+    whole, calls = Image.open, itertools.count()
+
+    def slow(*arguments, **options):
+        time.sleep(0.002 * (next(calls) % 3))
+        return whole(*arguments, **options)
+
+    monkeypatch.setattr(Image, "open", slow)
+    monkeypatch.setattr(recognizer, "cores", lambda: 4)
     before = list(warnings.filters)
-    list(tiny.stream([saved(picture("口"))] * 64))
-    assert warnings.filters == before
+    for _ in range(4):
+        list(tiny.stream([saved(picture("口"))] * 16))
+        assert warnings.filters == before
 
 
 def test_a_pipe_is_read_like_a_file(tiny, tmp_path, monkeypatch):
