@@ -83,6 +83,8 @@ def recognize(
             for each in found:
                 _complain(each.file, each.fault)
             raise typer.Exit(2)
+        # Its list of words takes as long to import as all else; characters need none of it.
+        os.environ.setdefault("PYPINYIN_NO_PHRASES", "true")
         from .inference import onnx_file
         from .recognizer import DEFAULT_MODEL, Recognizer
 

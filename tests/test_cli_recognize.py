@@ -12,9 +12,11 @@ from PIL import Image
 from tiny_onnx import CLASSES, picture, row, search_path, tiny_onnx
 from typer.testing import CliRunner
 
+from hccr_lib.characters import LEVEL1
 from hccr_lib.cli import app
 from hccr_lib.datasets.prepare import PICTURES
 from hccr_lib.overlay import overlay_png
+from hccr_lib.pinyin import readings
 from hccr_lib.recognizer import Recognizer
 
 
@@ -202,8 +204,8 @@ def test_maps_are_drawn_and_nothing_is_overwritten(network, here):
         *("maps/a-2.png", "maps/a.png", "maps/b.png"),
         *("maps/x/a.png", "maps/y/a-2.png", "maps/y/a.png"),
     ]
-    readings = Recognizer(network).recognize([line["file"] for line in found], maps=True)
-    for line, reading in zip(found, readings, strict=True):
+    expected = Recognizer(network).recognize([line["file"] for line in found], maps=True)
+    for line, reading in zip(found, expected, strict=True):
         assert Path(line["cam"]).read_bytes() == overlay_png(reading.image, reading.best.map)
         assert np.asarray(Image.open(line["cam"])).shape == (384, 384, 3)
     # Into the folder of the pictures themselves:
@@ -261,6 +263,20 @@ def test_a_bar_on_a_terminal_leaves_the_answers_to_stdout(network, here):
     assert "大" not in shown.decode("utf-8")
     assert b"Reading" in shown
     assert b"p/0.png: not a readable picture" in shown
+
+
+def test_readings_are_the_same_without_the_words_that_take_long_to_import():
+    code = (
+        "from hccr_lib.pinyin import LEVEL1, readings\n"
+        "import sys\n"
+        "assert 'pypinyin.phrases_dict' not in sys.modules\n"
+        "print(ascii([readings(character) for character in LEVEL1]))"
+    )
+    environment = {**os.environ, "PYTHONPATH": search_path(), "PYPINYIN_NO_PHRASES": "true"}
+    run = subprocess.run(
+        [sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True
+    )
+    assert run.stdout.strip() == ascii([readings(character) for character in LEVEL1])
 
 
 def test_help_teaches():
