@@ -39,7 +39,7 @@ from hccr_lib.training.record import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "data" / "results" / "deploy.json"
-CALIBRATION = 128
+CALIBRATION, MAPS = 64, 128  # images to calibrate by, and whose maps are compared
 TURNS, CALLS = 15, 20
 REAL = (("icdar2013-sample", None), ("hwdb-sample", "test"))
 SEED = 2018  # of writers that no training has met
@@ -52,26 +52,28 @@ def session(file: Path) -> onnxruntime.InferenceSession:
     return onnxruntime.InferenceSession(file, options)
 
 
-def answers(file: Path, images: np.ndarray) -> np.ndarray:
-    """The most probable label of images uint8 (n, side, side)."""
+def probabilities(file: Path, images: np.ndarray) -> np.ndarray:
+    """What a file says to images uint8 (n, side, side)."""
     runtime = onnxruntime.InferenceSession(file)
     return np.concatenate(
         [
             runtime.run(["probabilities"], {"images": batch[..., None].astype("float32")})[0]
             for batch in np.array_split(images, -(-len(images) // 64))
         ]
-    ).argmax(1)
+    )
 
 
-def compared(model: keras.Model, file: Path, sets: dict) -> dict:
-    """How a file reads each set, and how far that is from Keras, image by image."""
+def compared(known: dict[str, np.ndarray], file: Path, sets: dict) -> dict:
+    """How a file reads each set, and how far that is from what Keras says, image by image."""
     result = {}
     for name, (images, labels) in sets.items():
-        each = compare(file, model, images)
-        right = answers(file, images) == labels
-        before = predict(model, images).argmax(1) == labels
+        given = probabilities(file, images)
+        right, before = given.argmax(1) == labels, known[name].argmax(1) == labels
         low, high = wilson_interval(int(right.sum()), len(right))
-        each |= {
+        result[name] = {
+            "n": len(images),
+            "same_answer": float((given.argmax(1) == known[name].argmax(1)).mean()),
+            "probability": float(np.abs(known[name] - given).max()),
             "hits": int(right.sum()),
             "share": round(float(right.mean()), 5),
             "from": round(low, 5),
@@ -79,7 +81,6 @@ def compared(model: keras.Model, file: Path, sets: dict) -> dict:
             "hits_in_keras": int(before.sum()),
             "p": mcnemar(int((right & ~before).sum()), int((~right & before).sum())),
         }
-        result[name] = each
     return result
 
 
@@ -133,6 +134,9 @@ def main() -> None:
     for name in arguments.networks:
         trained = name != UNTRAINED
         model = load_model(name)[0] if trained else resnet18()
+        known = {}
+        if trained:
+            known = {each: predict(model, images) for each, (images, _) in sets.items()}
         for precision in ("float32", "int8"):
             file = arguments.runs / f"{name}-{precision}.onnx"
             int8 = precision == "int8"
@@ -145,7 +149,8 @@ def main() -> None:
                 "parameters": model.count_params(),
                 "macs": count_macs(model),
                 "bytes": file.stat().st_size,
-                "datasets": compared(model, file, sets if trained else {}),
+                "maps": compare(file, model, sets["synthetic"][0][:MAPS])["map"],
+                "datasets": compared(known, file, sets if trained else {}),
             }
             for dataset, each in results[f"{name} {precision}"]["datasets"].items():
                 print(f"{name} {precision}, {dataset}: {each}", flush=True)
