@@ -8,7 +8,7 @@ import typer
 from .cli_common import Seed, bad_input_is_one_line, import_backend
 
 # What the scales of int8 are measured on, and what the file is then compared on.
-_CALIBRATION, _COMPARED = 128, 256
+_CALIBRATION, _COMPARED = 64, 256
 
 
 def export(
