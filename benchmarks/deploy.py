@@ -22,7 +22,6 @@ import statistics
 import time
 from pathlib import Path
 
-import keras
 import numpy as np
 import onnxruntime
 
