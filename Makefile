@@ -17,6 +17,7 @@ NOTEBOOKS := $(wildcard notebooks/*.ipynb)
 LIBRARY := $(shell find hccr_lib -name '*.py')
 BOOK := _build/html/.built
 MATHJAX := book/assets/mathjax/tex-chtml.js
+DRAW := book/assets/draw-data/manifest.json
 
 .PHONY: help
 help:  ## say what there is to make
@@ -48,12 +49,12 @@ check: .venv/.ready  ## ruff: lint and format
 
 .PHONY: unit
 unit: .venv/.ready  ## unit tests, Keras on TensorFlow
-	$(BIN)/pytest -n 2 --ignore=tests/test_book.py --ignore=tests/test_lab.py
+	$(BIN)/pytest -n 2 --ignore=tests/test_book.py --ignore=tests/test_draw.py --ignore=tests/test_lab.py
 
 .PHONY: unit-jax
 unit-jax: .venv-jax/.ready  ## the same tests, Keras on JAX, TensorFlow not installed
-	KERAS_BACKEND=jax .venv-jax/bin/pytest -n 2 --ignore=tests/test_book.py --ignore=tests/test_lab.py \
-	  --ignore=tests/test_house.py
+	KERAS_BACKEND=jax .venv-jax/bin/pytest -n 2 --ignore=tests/test_book.py --ignore=tests/test_draw.py \
+	  --ignore=tests/test_lab.py --ignore=tests/test_house.py
 
 .PHONY: notebooks-check
 notebooks-check: .venv/.ready  ## run every notebook; compare the outputs that must not change
@@ -62,6 +63,10 @@ notebooks-check: .venv/.ready  ## run every notebook; compare the outputs that m
 .PHONY: book-check
 book-check: $(BOOK)  ## test the built pages
 	$(BIN)/pytest tests/test_book.py
+
+.PHONY: draw-check
+draw-check: $(BOOK)  ## draw on the live page, in a browser
+	$(BIN)/pytest tests/test_draw.py
 
 .PHONY: lab-check
 lab-check: .venv/.ready  ## drive the explorer in JupyterLab, in a browser
@@ -103,7 +108,7 @@ constraints: .venv/.ready .venv-jax/.ready  ## record the installed versions in 
 
 .PHONY: clean
 clean:  ## remove what make has made, but for trained networks (runs)
-	rm -rf .venv .venv-jax .venv-peers _build book/node_modules book/assets/mathjax
+	rm -rf .venv .venv-jax .venv-peers _build book/node_modules book/assets/mathjax book/assets/draw-data
 
 # The environments. A changed requirement installs again; what is there already stays.
 
@@ -131,10 +136,10 @@ clean:  ## remove what make has made, but for trained networks (runs)
 	.venv-peers/bin/pip install -q --no-deps -r requirements-peers.txt -e .
 	touch $@
 
-# The book. MathJax comes from npm once and is served with the pages.
+# The book. MathJax and ONNX Runtime come from npm once and are served with the pages.
 
 book/node_modules/.ready: book/package.json book/package-lock.json .venv/.ready
-	$(BIN)/npm ci --prefix book --no-audit --no-fund --loglevel=error
+	$(BIN)/npm ci --prefix book --ignore-scripts --no-audit --no-fund --loglevel=error
 	touch $@
 
 $(MATHJAX): book/node_modules/.ready
@@ -143,8 +148,13 @@ $(MATHJAX): book/node_modules/.ready
 	cp -r book/node_modules/mathjax/es5/output/chtml/fonts/woff-v2 $(@D)/output/chtml/fonts/
 	cp book/node_modules/mathjax/es5/tex-chtml.js book/node_modules/mathjax/LICENSE $(@D)/
 
+$(DRAW): book/draw.py book/node_modules/.ready data/strokes.npz data/fonts/HCCRSansSC-Regular.otf \
+         $(wildcard data/onnx/*.onnx)
+	$(BIN)/python book/draw.py
+
 $(BOOK): .venv/.ready $(MATHJAX) _config.yml _toc.yml README.md data/README.md $(NOTEBOOKS) $(LIBRARY) \
-         $(shell find book data/fonts -type f -not -path '*/node_modules/*' -not -path '*/mathjax/*')
+         $(shell find book data/fonts -type f -not -path '*/node_modules/*' -not -path '*/mathjax/*' \
+           -not -path '*/draw-data/*')
 	rm -rf _build
 	$(BIN)/jupyter-book build . -n -W --keep-going -q > /dev/null
 	touch $@
