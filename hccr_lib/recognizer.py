@@ -24,7 +24,7 @@ from .datasets.several import check_single
 from .datasets.workers import cores
 from .inference import open_network
 
-DEFAULT_MODEL = "melnyk_net_c"
+DEFAULT_MODEL = "student"
 
 Picture = str | os.PathLike | bytes | np.ndarray
 
