@@ -430,7 +430,8 @@ def test_a_finger_draws(browser, server):
     page = opened(browser, server.page, has_touch=True, viewport={"width": 390, "height": 800})
     page.locator("#draw-canvas").scroll_into_view_if_needed()
     page.touchscreen.tap(*at(page, (0.5, 0.5)))
-    expect(page.locator("#draw-status")).to_have_text(re.compile("Read and shown"), timeout=PATIENCE)
+    shown = re.compile("Read and shown")
+    expect(page.locator("#draw-status")).to_have_text(shown, timeout=PATIENCE)
     was_read(page, 1)  # the dot was drawn before the network was there
     page.close()
 
