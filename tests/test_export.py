@@ -14,9 +14,13 @@ from test_small_networks import opinionated
 from typer.testing import CliRunner
 
 from hccr_lib.cli import app
+from hccr_lib.datasets.stream import fresh
+from hccr_lib.evaluation import shipped
 from hccr_lib.explain import cam
 from hccr_lib.export import compare, export
+from hccr_lib.inference import ONNX_FOLDER
 from hccr_lib.models import mcanet, melnyk_net, resnet18, student
+from hccr_lib.recognizer import DEFAULT_MODEL
 
 CHARACTERS = "己已巳土士大太"
 SETTINGS = {"num_classes": len(CHARACTERS), "width": 0.125, "input_size": 32}
@@ -172,3 +176,15 @@ def test_the_command_writes_and_compares(tmp_path, monkeypatch):
     for arguments in ([str(tmp_path), str(tmp_path / "net.pb")], ["no-such-network", str(out)]):
         result = CliRunner().invoke(app, ["export", *arguments])
         assert result.exit_code == 2 and len(result.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("file", sorted(ONNX_FOLDER.glob("*.onnx")), ids=lambda file: file.stem)
+def test_the_files_that_ship_are_of_the_weights_that_ship(file):
+    images, _ = fresh("大小木口山永汉字学习土士未末", 56, seed=11)
+    found = compare(file, shipped(file.stem), images)
+    assert found["same_answer"] > 0.9
+    assert found["map"] < 0.1  # of other weights they would be other maps altogether
+
+
+def test_the_recognizers_network_ships():
+    assert (ONNX_FOLDER / f"{DEFAULT_MODEL}.onnx").is_file()

@@ -26,7 +26,7 @@ from hccr_lib.characters import LEVEL1
 from hccr_lib.datasets import PictureError, bitmap_of_photo, normalize
 from hccr_lib.datasets.several import SeveralCharacters
 from hccr_lib.explain import cam
-from hccr_lib.inference import ONNX_FOLDER, NetworkError
+from hccr_lib.inference import NetworkError
 from hccr_lib.models import mcanet, melnyk_net
 from hccr_lib.overlay import overlay_png
 from hccr_lib.pinyin import readings
@@ -430,14 +430,12 @@ def test_the_overlay_is_that_of_the_figures():
         overlay_png(blank, values * np.nan)
 
 
-@pytest.mark.skipif(
-    not (ONNX_FOLDER / f"{recognizer.DEFAULT_MODEL}.onnx").is_file(), reason="not exported yet"
-)
 def test_the_network_that_ships_reads_handwriting():
     network = Recognizer()
     assert network.characters == LEVEL1
-    words = "大小木口山永汉字学习"
-    found = network.recognize([picture(character, seed=3) for character in words], maps=True)
+    words = 3 * "大小木口山永汉字学习"
+    pictures = [picture(character, seed=3 + n // 10) for n, character in enumerate(words)]
+    found = network.recognize(pictures, maps=True)
     right = sum(r.best.character == c for r, c in zip(found, words, strict=True))
-    assert right >= 8
+    assert right >= 20  # of 30 among 3,755, in three hands
     assert all(c.map.shape == (6, 6) for r in found for c in r.candidates)
