@@ -40,7 +40,7 @@ lab: .venv/.ready  ## open the notebooks in JupyterLab
 	$(BIN)/jupyter lab notebooks
 
 .PHONY: test
-test: check unit unit-jax notebooks-check book-check lab-check  ## check and test everything
+test: check unit unit-jax notebooks-check book-check draw-check lab-check  ## check and test everything
 
 .PHONY: check
 check: .venv/.ready  ## ruff: lint and format
@@ -94,6 +94,11 @@ forty: .venv/.ready  ## train on synthetic, then on real handwriting; writes dat
 # The scale follows the machine unless SCALE says tiny, quick or full.
 weights: .venv/.ready  ## train the networks that ship, and write data/weights/synthetic
 	$(BIN)/python data/make_weights.py $(if $(SCALE),--scale $(SCALE)) $(if $(OUT),--out $(OUT))
+
+.PHONY: onnx
+onnx: .venv/.ready  ## write the ONNX files that ship, of the weights that ship
+	for name in student melnyk_net_c; do \
+	  $(BIN)/hccr export $$name data/onnx/$$name.onnx --int8; done
 
 .PHONY: real
 real: .venv/.ready  ## read real handwriting with the networks that ship; writes data/results/real.json
@@ -152,7 +157,7 @@ $(DRAW): book/draw.py book/node_modules/.ready data/strokes.npz data/fonts/HCCRS
          $(wildcard data/onnx/*.onnx)
 	$(BIN)/python book/draw.py
 
-$(BOOK): .venv/.ready $(MATHJAX) _config.yml _toc.yml README.md data/README.md $(NOTEBOOKS) $(LIBRARY) \
+$(BOOK): .venv/.ready $(MATHJAX) $(DRAW) _config.yml _toc.yml README.md data/README.md $(NOTEBOOKS) $(LIBRARY) \
          $(shell find book data/fonts -type f -not -path '*/node_modules/*' -not -path '*/mathjax/*' \
            -not -path '*/draw-data/*')
 	rm -rf _build

@@ -26,7 +26,7 @@ from hccr_lib.characters import LEVEL1  # noqa: E402
 from hccr_lib.datasets.strokes import stroke_template  # noqa: E402
 from hccr_lib.pinyin import readings  # noqa: E402
 
-NETWORK = ROOT / "data" / "onnx" / "melnyk_net_c.onnx"
+NETWORK = ROOT / "data" / "onnx" / "student.onnx"
 RUNTIME = ROOT / "book" / "node_modules" / "onnxruntime-web" / "dist"
 OUTPUT = ROOT / "book" / "assets" / "draw-data"
 
