@@ -1,6 +1,7 @@
 """Training: the recipes' schedules, runs that are killed, and data that cannot be learned from."""
 
 import csv
+import gc
 import json
 import shutil
 import signal
@@ -9,6 +10,7 @@ import sys
 import textwrap
 import threading
 import time
+import weakref
 from pathlib import Path
 
 import keras
@@ -326,6 +328,20 @@ def test_it_learns_and_generates_ahead_in_a_thread(tmp_path):
     assert record["characters"] == "一二三"
     assert len(threads) == 10
     assert threading.main_thread() not in threads[1:]
+
+
+def test_the_images_of_past_epochs_are_let_go(tmp_path):
+    made = []
+
+    def fresh(epoch):
+        gc.collect()
+        assert sum(images() is not None for images in made) <= 2  # this epoch's and the next one's
+        images, labels = tiny_data(epoch)
+        made.append(weakref.ref(images))
+        return images, labels
+
+    train(tiny_net(), fresh, run_dir=tmp_path, epochs=5, workers=2, verbose=0)
+    assert len(made) == 5
 
 
 def test_l2_is_left_out_of_fast_training_only(tmp_path):

@@ -65,6 +65,13 @@ class Batches(keras.utils.PyDataset):
                     self.ahead[later] = self.threads.submit(self.made, later)
         return self.made(index) if ready is None else ready.result()
 
+    def release(self):
+        """Lets go of the images, once the epoch is over: TensorFlow keeps what it has read from."""
+        if self.threads is not None:
+            self.threads.shutdown()
+        self.ahead.clear()
+        self.images = self.labels = None
+
     def made(self, index):
         """Batch `index`: `(images, labels)`, or `((images, labels), labels)`."""
         chosen = self.order[index * self.batch_size : (index + 1) * self.batch_size]

@@ -203,8 +203,9 @@ def train(
                 order = shuffled_blocks(len(images), np.random.default_rng((seed, done)))
                 order = order[: steps * batch_size]
                 clock = _OneEpoch()
+                batches = Batches(images, labels, order, seed=(seed, done), **made)
                 history = fitted.fit(
-                    Batches(images, labels, order, seed=(seed, done), **made),
+                    batches,
                     initial_epoch=done,
                     epochs=settings["epochs"],
                     validation_data=validation,
@@ -212,6 +213,7 @@ def train(
                     callbacks=[clock],
                     verbose=verbose,
                 )
+                batches.release()
                 done += 1
                 seconds = time.perf_counter() - started
                 record["epochs"].append(
