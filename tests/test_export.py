@@ -80,9 +80,11 @@ def test_a_file_answers_as_the_network(name, tmp_path):
         np.testing.assert_allclose(given["maps"], maps, atol=1e-4 * np.ptp(maps))
 
 
-def test_the_maps_of_a_file_add_up_to_the_logits(tmp_path):
+@pytest.mark.parametrize("calibration", [None, 32], ids=["float32", "int8"])
+def test_the_maps_of_a_file_add_up_to_the_logits(calibration, tmp_path):
     model, file = random(NETWORKS["gwap"]()), tmp_path / "net.onnx"
-    export(model, file, CHARACTERS, top=len(CHARACTERS))
+    images = None if calibration is None else pictures(calibration, seed=1)
+    export(model, file, CHARACTERS, calibration=images, top=len(CHARACTERS))
     given = answers(file, pictures(3))
     bias = np.array(model.get_layer("characters").get_weights()[1])
     logits = given["maps"].sum((2, 3)) + bias[given["classes"]]
