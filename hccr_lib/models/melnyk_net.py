@@ -172,9 +172,14 @@ def scaled(channels, width):
 
 def conv_bn_relu(x, channels, name, *, stride=1):
     """A 3 x 3 convolution without biases, batch normalization and ReLU, symbolic."""
+    return layers.ReLU(name=f"{name}_relu")(conv_bn(x, channels, name, stride=stride))
+
+
+def conv_bn(x, channels, name, *, size=3, stride=1):
+    """A convolution without biases, `size` x `size`, and batch normalization, symbolic."""
     x = layers.Conv2D(
         channels,
-        3,
+        size,
         strides=stride,
         padding="same",
         use_bias=False,
@@ -182,5 +187,4 @@ def conv_bn_relu(x, channels, name, *, stride=1):
         kernel_regularizer=keras.regularizers.L2(L2),
         name=name,
     )(x)
-    x = FusedBatchNormalization(name=f"{name}_bn")(x)
-    return layers.ReLU(name=f"{name}_relu")(x)
+    return FusedBatchNormalization(name=f"{name}_bn")(x)

@@ -8,9 +8,8 @@ branch as in their figure 3. He et al., JACIII 2024, distil into such a network.
 import keras
 from keras import layers
 
-from hccr_lib.models.layers import FusedBatchNormalization
 from hccr_lib.models.mcanet import channel_attention
-from hccr_lib.models.melnyk_net import L2, characters, check_settings, scaled
+from hccr_lib.models.melnyk_net import characters, check_settings, conv_bn, scaled
 from hccr_lib.models.weights import load_weights
 
 # Channels of the four stages of two blocks each, at width 1.
@@ -58,7 +57,7 @@ def resnet18(
     head_dtype = keras.config.dtype_policy().variable_dtype
 
     image = keras.Input((input_size, input_size, 1), name="image")
-    x = _conv_bn(image, scaled(STAGES[0], width), "stem", size=7, stride=2)
+    x = conv_bn(image, scaled(STAGES[0], width), "stem", size=7, stride=2)
     x = layers.ReLU(name="stem_relu")(x)
     x = layers.MaxPooling2D(3, strides=2, padding="same", name="pool")(x)
     for stage, channels in enumerate(STAGES, start=1):
@@ -77,25 +76,11 @@ def _block(x, channels, name, stride, attention):
     """Two convolutions and what goes around them: relu(x + s F(x)), s the channels' weights."""
     around = x
     if stride > 1 or x.shape[-1] != channels:
-        around = _conv_bn(x, channels, f"{name}_around", size=1, stride=stride)
-    x = _conv_bn(x, channels, f"{name}_conv1", stride=stride)
+        around = conv_bn(x, channels, f"{name}_around", size=1, stride=stride)
+    x = conv_bn(x, channels, f"{name}_conv1", stride=stride)
     x = layers.ReLU(name=f"{name}_relu1")(x)
-    x = _conv_bn(x, channels, f"{name}_conv2")
+    x = conv_bn(x, channels, f"{name}_conv2")
     if attention:
         x = channel_attention(x, f"_{name}")
     x = layers.Add(name=f"{name}_add")([around, x])
     return layers.ReLU(name=f"{name}_relu")(x)
-
-
-def _conv_bn(x, channels, name, *, size=3, stride=1):
-    x = layers.Conv2D(
-        channels,
-        size,
-        strides=stride,
-        padding="same",
-        use_bias=False,
-        kernel_initializer="he_normal",
-        kernel_regularizer=keras.regularizers.L2(L2),
-        name=name,
-    )(x)
-    return FusedBatchNormalization(name=f"{name}_bn")(x)
