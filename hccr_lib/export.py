@@ -49,11 +49,12 @@ TOP = 5
 # The first operator set with what the graphs need; every runtime of the last years reads it.
 _OPSET = 17
 # Networks that have learnt from clean paper read worse when the values that the first layer gives
-# for empty paper move, however little. So the first convolutions stay in float32, which costs
-# nothing that can be measured: they read few channels.
+# for empty paper move, however little. So the convolution that makes these values and the one that
+# reads them stay in float32.
 _LEFT_ALONE = 2
 # The range of an activation ends where all but one in a hundred thousand values lie.
 _PERCENTILE = 99.999
+# Arrays of more numbers than this, the dense kernels, are float16 in an int8 file.
 _LARGE = 2**18
 
 
@@ -66,7 +67,7 @@ def export(model, path, characters, *, calibration=None, top=TOP):
         characters: The classes in label order, a string or list of characters.
         calibration: None writes float32. Images as the network reads them, uint8 or float32
             `(n, side, side)` or `(n, side, side, 1)`, in 0..255: writes int8, its scales measured
-            on these. A hundred are enough: each gives thousands of values to every scale.
+            on these. Some dozens are enough: each gives thousands of values to every scale.
         top: Of how many classes the file computes maps.
 
     Returns:

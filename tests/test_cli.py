@@ -256,6 +256,24 @@ def test_train_puts_mcanet_on_the_convolutions_of_another_network(tmp_path, netw
     assert "--losses must be none" in fails(*command, "--losses", "centre")
 
 
+def test_train_teaches_a_student_what_another_network_knows(tmp_path, network):
+    command = ("train", tmp_path / "run", "--network", "student", "--images-per-epoch", 8)
+    command += ("--epochs", 1, "--batch-size", 8, "--start-from", network, "--teacher", network)
+    succeeds(*command, "--losses", "logits")
+    record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
+    assert record["settings"]["network"].startswith("student ")
+    taught = record["settings"]["losses"]["teaching"]
+    assert (taught["logits"], taught["attention"], taught["pairs"]) == (1.0, 0.0, [])
+    assert taught["teacher"].startswith("melnyk_net_c ")
+    assert "--losses must be logits" in fails(*command, "--losses", "region")
+    assert "--network, --variant and" in fails(*command, "--variant", "A")
+    alone = ("train", tmp_path / "other", "--images-per-epoch", 8, "--network")
+    assert "--network must be one of" in fails(*alone, "lenet", "--characters", CLASSES)
+    assert "only a student takes over" in fails(*alone, "resnet18", "--start-from", network)
+    fewer = ("--characters", CLASSES[:2], "--width", 0.1, "--input-size", 16)
+    assert "must be the same" in fails(*alone, "student", *fewer, "--teacher", network)
+
+
 @pytest.fixture
 def shown(monkeypatch):
     """What networks are trained on: a function of the epoch that gives images and labels."""

@@ -136,6 +136,24 @@ def test_int8_is_smaller_and_answers_nearly_alike(tmp_path):
     assert exact["probability"] < near["probability"] < 0.2
 
 
+def test_large_arrays_of_an_int8_file_are_kept_in_half_precision(tmp_path, monkeypatch):
+    model = random(NETWORKS["gwap"]())
+    found = []
+    for large in (2**18, 300):
+        monkeypatch.setattr("hccr_lib.export._LARGE", large)
+        export(model, tmp_path / "net.onnx", CHARACTERS, calibration=pictures(32, seed=1))
+        kinds = {array.data_type for array in onnx.load(tmp_path / "net.onnx").graph.initializer}
+        found.append(
+            (
+                onnx.TensorProto.FLOAT16 in kinds,
+                compare(tmp_path / "net.onnx", model, pictures(32))["probability"],
+            )
+        )
+    (plain, near), (halved, nearly) = found
+    assert (plain, halved) == (False, True)
+    assert nearly == pytest.approx(near, abs=0.02)
+
+
 def test_a_file_knows_what_it_reads(tmp_path):
     export(student(**SETTINGS), tmp_path / "net.onnx", CHARACTERS)
     session = onnxruntime.InferenceSession(tmp_path / "net.onnx")

@@ -98,8 +98,9 @@ def test_what_cannot_be_repooled():
         transfer.repooled(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), "A")
 
 
-def test_a_student_takes_over_blocks_3_and_4_and_the_head():
-    teacher = random_net()
+@pytest.mark.parametrize("width", [0.05, 0.1, 0.125, 0.3, 0.5])
+def test_a_student_takes_over_blocks_3_and_4_and_the_head(width):
+    teacher = random_net(width=width, num_classes=5)
     small = transfer.slimmed(teacher)
     taken = {
         layer.name

@@ -137,11 +137,22 @@ def slimmed(model, dropout=0.2):
         raise ValueError(f"a student is made from a Model C. Received: {model.name}")
     _, classes = model.output_shape
     settings = {"num_classes": classes, "input_size": model.input_shape[1], "dropout": dropout}
-    small = student(width=_pooling(model).input.shape[-1] / BLOCKS[-1][-1], **settings)
+    small = student(width=_width(model), **settings)
     for source in model.layers:
         if source.name.startswith(("conv3", "conv4", "gwap", "characters")):
             small.get_layer(source.name).set_weights(source.get_weights())
     return small
+
+
+def _width(model):
+    """A width that gives the channels of a Melnyk-Net: each was rounded to a multiple of 8."""
+    low, high = 0.0, float("inf")
+    for number, block in enumerate(BLOCKS, start=1):
+        for position, channels in enumerate(block, start=1):
+            found = model.get_layer(f"conv{number}_{position}").filters
+            low = max(low, (found - 4) / channels if found > 8 else 0.0)
+            high = min(high, (found + 4) / channels)
+    return (low + high) / 2
 
 
 def folded(model):

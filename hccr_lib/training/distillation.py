@@ -97,7 +97,7 @@ class Teaching(layers.Layer):
         self.temperature, self.logits, self.attention = temperature, logits, attention
         self.teacher, self.pairs = teacher, [list(pair) for pair in pairs]
 
-    def call(self, inputs, training=False):
+    def call(self, inputs):
         half = len(inputs) // 2
         (output, *ours), (taught, *theirs) = inputs[:half], inputs[half:]
         if self.logits:
