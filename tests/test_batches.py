@@ -3,6 +3,7 @@
 import threading
 import time
 
+import keras
 import numpy as np
 import pytest
 from hypothesis import given
@@ -106,6 +107,22 @@ def test_an_epoch_shows_each_image_once_in_order_and_reads_no_more_than_a_batch(
         assert batch.shape[1:] == (2, 2, 1)
         np.testing.assert_array_equal(batch[:, 0, 0, 0], some)
     assert max(images.read) == 3
+
+
+@pytest.mark.parametrize("labels_too", (False, True))
+def test_fit_reads_every_batch_in_order_and_nothing_tunes_itself_meanwhile(labels_too):
+    batches = Batches(numbered(10), np.arange(10), np.arange(10)[::-1], 4, labels_too=labels_too)
+    given = batches.for_fit()
+    if keras.backend.backend() == "tensorflow":
+        assert given.options().autotune.enabled is False
+        read = [keras.tree.map_structure(np.asarray, batch) for batch in given]
+    else:
+        read = [given[k] for k in range(len(given))]
+    assert len(read) == len(given) == len(batches) == 3
+    for k, batch in enumerate(read):
+        keras.tree.map_structure(np.testing.assert_array_equal, batch, batches[k])
+        kinds = keras.tree.map_structure(lambda array: array.dtype, (batch, batches[k]))
+        assert kinds[0] == kinds[1]
 
 
 def test_a_batch_is_the_same_whenever_it_is_made_and_no_two_batches_get_the_same_chance():

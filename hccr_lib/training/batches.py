@@ -65,6 +65,28 @@ class Batches(keras.utils.PyDataset):
                     self.ahead[later] = self.threads.submit(self.made, later)
         return self.made(index) if ready is None else ready.result()
 
+    def for_fit(self):
+        """What `fit` is to read, in this order: itself, or on TensorFlow a `tf.data.Dataset`.
+
+        Keras would wrap it into one that tunes itself. Such a one lets go of an epoch only when
+        its tuner next wakes up, which in a long epoch is after a minute (TensorFlow 2.21): seen
+        here, up to half of the time of a training.
+        """
+        if keras.backend.backend() != "tensorflow":
+            return self
+        import tensorflow as tf
+
+        signature = keras.tree.map_structure(
+            lambda array: tf.TensorSpec((None, *array.shape[1:]), array.dtype), self.made(0)
+        )
+        options = tf.data.Options()
+        options.autotune.enabled = False
+        dataset = tf.data.Dataset.from_generator(
+            lambda: (self[index] for index in range(len(self))), output_signature=signature
+        )
+        dataset = dataset.apply(tf.data.experimental.assert_cardinality(len(self)))
+        return dataset.prefetch(2).with_options(options)
+
     def release(self):
         """Lets go of the images, once the epoch is over: TensorFlow keeps what it has read from."""
         if self.threads is not None:

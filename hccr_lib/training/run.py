@@ -187,7 +187,8 @@ def train(
             "workers": worker_threads(transform) if workers is None else workers,
         }
         if validation is not None:
-            validation = Batches(*validation, np.arange(len(validation[1])), **made)
+            order = np.arange(len(validation[1]))
+            validation = Batches(*validation, order, **made).for_fit()
         if verbose == "auto":
             verbose = 1 if sys.stdout.isatty() else 2
         with _regularizers(fitted, plan.keeps_regularizers), ThreadPoolExecutor(1) as background:
@@ -205,7 +206,7 @@ def train(
                 clock = _OneEpoch()
                 batches = Batches(images, labels, order, seed=(seed, done), **made)
                 history = fitted.fit(
-                    batches,
+                    batches.for_fit(),
                     initial_epoch=done,
                     epochs=settings["epochs"],
                     validation_data=validation,
