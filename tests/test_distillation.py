@@ -158,6 +158,20 @@ def test_networks_of_another_kind_are_taught_by_named_pairs():
     assert np.isfinite(distiller.fit(pictures, labels, verbose=0).history["loss"][0])
 
 
+def test_networks_without_common_names_are_paired_by_the_size_of_their_maps():
+    teacher = resnet18(num_classes=CLASSES, width=0.125, input_size=32)
+    student = melnyk_net("C", num_classes=CLASSES, width=0.125, input_size=32)
+    paired = Distiller(student, teacher).get_layer("teaching").pairs
+    assert paired == [
+        ["conv2_3_relu", "stem_relu"],
+        ["conv3_3_relu", "block1_2_relu"],
+        ["conv4_3_relu", "block2_2_relu"],
+        ["conv5_3_relu", "block3_2_relu"],
+    ]
+    back = Distiller(teacher, student).get_layer("teaching").pairs
+    assert sorted(pair[::-1] for pair in back) == sorted(paired)
+
+
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
@@ -178,8 +192,10 @@ def test_networks_that_do_not_fit_are_refused():
         Distiller(small(), melnyk_net("C", num_classes=8, width=0.125, input_size=16))
     with pytest.raises(ValueError, match="same input shape"):
         Distiller(small(), melnyk_net("C", num_classes=CLASSES, width=0.125, input_size=32))
+    image = keras.Input((16, 16, 1))
+    flat = keras.layers.Dense(CLASSES, activation="softmax")(keras.layers.Flatten()(image))
     with pytest.raises(ValueError, match="name pairs"):
-        Distiller(small(), resnet18(num_classes=CLASSES, width=0.125, input_size=16))
+        Distiller(small(), keras.Model(image, flat))
 
 
 def test_a_distillation_goes_on_where_it_was_killed(tmp_path):

@@ -36,7 +36,7 @@ class Distiller(keras.Model):
             normalized maps are small: the authors use 1000.
         pairs: Pairs of names, a layer of the student and one of the teacher that give maps of
             the same height and width. None: every layer that ends a block in both, by the same
-            name.
+            name; of networks that share no names, the last layers of each height and width.
 
     Raises:
         ValueError: Networks or layers that don't fit together, or weights that are no weights.
@@ -55,7 +55,7 @@ class Distiller(keras.Model):
         pairs = _common_ends(student, teacher) if pairs is None else list(pairs)
         if attention and not pairs:
             raise ValueError(
-                f"{student.name} and {teacher.name} have no layers of the same name and size whose "
+                f"{student.name} and {teacher.name} have no layers of the same size, whose "
                 f"attention could be transferred: name pairs, or take attention=0"
             )
         if not attention:
@@ -157,19 +157,31 @@ def attention_loss(student, teacher):
 
 
 def _common_ends(student, teacher):
-    """The last layers of the blocks that both networks have: the last of each name up to "_"."""
-    ends = []
-    for network in (student, teacher):
-        last = {}
-        for layer in network.layers:
-            if isinstance(layer, layers.ReLU) and len(layer.output.shape) == 4:
-                last[layer.name.split("_")[0]] = layer
-        ends.append(last)
-    return [
-        (ends[0][block].name, ends[1][block].name)
-        for block in ends[0]
-        if block in ends[1] and ends[0][block].output.shape[1:3] == ends[1][block].output.shape[1:3]
-    ]
+    """The last layer of each block that both have; of each size of maps, if they share no names."""
+    for by_name in (True, False):
+        ours, theirs = (_ends(network, by_name) for network in (student, teacher))
+        pairs = [
+            (ours[key].name, theirs[key].name)
+            for key in ours
+            if key in theirs and ours[key].output.shape[1:3] == theirs[key].output.shape[1:3]
+        ]
+        if pairs:
+            break
+    return pairs
+
+
+def _ends(network, by_name):
+    """The last ReLU of each block, named up to "_"; or the last layer of each height and width."""
+    last = {}
+    for layer in network.layers:
+        shape = getattr(layer.output, "shape", ())  # some layers have several outputs
+        if len(shape) != 4 or max(shape[1:3]) == 1 or isinstance(layer, layers.InputLayer):
+            continue
+        if not by_name:
+            last[shape[1:3]] = layer
+        elif isinstance(layer, layers.ReLU):
+            last[layer.name.split("_")[0]] = layer
+    return last
 
 
 def _told(teacher):
