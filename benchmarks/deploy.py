@@ -2,18 +2,20 @@
 
     python benchmarks/deploy.py                    all networks that come with the course
     python benchmarks/deploy.py student            these
+    python benchmarks/deploy.py --resnet18 runs/resnet18        and ResNet18 as a run has trained it
 
 Each network is written as float32 and as int8, as `hccr export` does it, into runs/deploy. Then
 every file reads the real images that are there and synthetic handwriting, and is compared with the
-network in Keras image by image. ResNet18 comes untrained, with the channels of the paper: its time
-and size do not depend on what it has learnt, and it has no accuracy.
+network in Keras image by image. ResNet18 does not come with the course. Where no run of
+`hccr train --network resnet18` is named, it is untrained: its time and size do not depend on what
+it has learnt, and it has no accuracy.
 
 Latencies: ONNX Runtime, one thread, one image. All files take turns, in another order each turn;
 the medians over the turns go into data/results/deploy.json, and the ratios to the student's, which
 a busy machine changes less. Ten minutes on two quiet cores, most of them for calibration. The
 published ones, which are quoted beside them, are of other machines: 9.7 ms for 97.09 % (Xiao et
 al., Pattern Recognition 2017, arXiv:1702.07975, one thread of a CPU) and 6.9 ms for 97.11 % (Li et
-al., ICFHR 2018, arXiv:1804.01259).
+al., IJDAR 2018, arXiv:1804.01259, the mean of a cascade).
 """
 
 import argparse
@@ -42,7 +44,7 @@ CALIBRATION, MAPS = 64, 128  # images to calibrate by, and whose maps are compar
 TURNS, CALLS = 15, 20
 REAL = (("icdar2013-sample", None), ("hwdb-sample", "test"))
 SEED = 2018  # of writers that no training has met
-UNTRAINED = "resnet18"
+RESNET = "resnet18"
 
 
 def session(file: Path) -> onnxruntime.InferenceSession:
@@ -110,11 +112,25 @@ def latencies(files: dict[str, Path], image: np.ndarray) -> dict[str, dict]:
     }
 
 
+def learnt(run: Path) -> dict:
+    """How the network of a training run came about, from its record."""
+    record = json.loads((run / "record.json").read_text(encoding="utf-8"))
+    settings = record["settings"]
+    known = ("command", "git_commit", "dtype_policy", "device", "seconds")
+    return {
+        **{name: record[name] for name in known},
+        "images": settings["epochs"] * settings["data"]["images"],
+        "losses": settings.get("losses"),
+        "accuracy": [round(epoch["accuracy"], 5) for epoch in record["epochs"]],
+    }
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("networks", nargs="*", default=[*pretrained_networks(), UNTRAINED])
+    parser.add_argument("networks", nargs="*", default=[*pretrained_networks(), RESNET])
+    parser.add_argument("--resnet18", type=Path, metavar="RUN", help="folder of its training")
     parser.add_argument("--runs", type=Path, default=Path("runs") / "deploy", help="for the files")
     parser.add_argument("--images", type=int, default=3755, help="synthetic ones to read")
     parser.add_argument("--out", type=Path, default=OUT)
@@ -131,8 +147,9 @@ def main() -> None:
     arguments.runs.mkdir(parents=True, exist_ok=True)
     files, results = {}, {}
     for name in arguments.networks:
-        trained = name != UNTRAINED
-        model = load_model(name)[0] if trained else resnet18()
+        run = arguments.resnet18 if name == RESNET else None
+        trained = name != RESNET or run is not None
+        model = load_model(run or name)[0] if trained else resnet18()
         known = {}
         if trained:
             known = {each: predict(model, images) for each, (images, _) in sets.items()}
@@ -145,6 +162,7 @@ def main() -> None:
                 "network": name,
                 "precision": precision,
                 "trained": trained,
+                "run": run and learnt(run),
                 "parameters": model.count_params(),
                 "macs": count_macs(model),
                 "bytes": file.stat().st_size,

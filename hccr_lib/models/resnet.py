@@ -2,7 +2,7 @@
 
 He et al., "Deep residual learning for image recognition", CVPR 2016, table 1, for images of one
 channel; the squeeze and excitation of Hu, Shen and Sun, CVPR 2018, at the end of each residual
-branch as in their figure 3. He et al., JACIII 2024, distil into such a network.
+branch as in their figure 3. Hongli He et al., JACIII 28(2), 2024, distil into such a network.
 """
 
 import keras
