@@ -149,7 +149,10 @@ def main() -> None:
     for name in arguments.networks:
         run = arguments.resnet18 if name == RESNET else None
         trained = name != RESNET or run is not None
-        model = load_model(run or name)[0] if trained else resnet18()
+        # Not as the run's own network, which may compute in half precision.
+        model = (
+            resnet18(weights=run and run / "model.keras") if name == RESNET else load_model(name)[0]
+        )
         known = {}
         if trained:
             known = {each: predict(model, images) for each, (images, _) in sets.items()}
