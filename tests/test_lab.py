@@ -86,18 +86,34 @@ def page(lab):
     assert [url for url in asked if not url.startswith((lab, "data:", "blob:"))] == []
 
 
+@pytest.fixture(scope="module")
+def beginning(page):
+    """The titles of the first picture and the first table."""
+    assert soon(page, lambda: len(set(titles(page))) == 1)
+    return titles(page)
+
+
 @pytest.fixture
-def explorer(page):
-    """The explorer as it begins: 己, all strokes there."""
+def explorer(page, beginning):
+    """The explorer as it begins: 己, CAM, all strokes there."""
     back = page.get_by_role("button", name="Put all strokes back")
     if back.is_enabled():
         back.click()
     page.get_by_label("explain").select_option("what is read")
+    page.get_by_label("method").select_option("CAM")
+    # What the test before has set in motion may still be on its way.
+    assert soon(page, lambda: titles(page) == beginning)
     return page
 
 
 def picture(page):
     return page.locator(".hccr-stroke-picture image").get_attribute("href")
+
+
+def titles(page):
+    """What the picture says it shows, and what the table says."""
+    shown = page.locator(".hccr-stroke-picture image").get_attribute("aria-label")
+    return shown.split(", drawn")[0], page.locator("[aria-live=polite] b").inner_text()
 
 
 def reading(page):
@@ -186,7 +202,8 @@ def test_the_hand_moves_the_picture(explorer):
     explorer.get_by_text("Style of the hand").click()
     slider = explorer.locator(".widget-slider", has_text="slant").get_by_role("slider")
     slider.focus()
-    assert changes(picture, explorer, lambda: explorer.keyboard.press("ArrowRight"))
+    for key in ("ArrowRight", "ArrowLeft"):
+        assert changes(picture, explorer, lambda key=key: explorer.keyboard.press(key))
 
 
 def test_a_character_is_found_by_its_pinyin(explorer):
