@@ -6,6 +6,7 @@ A *tag code* is the character's two GB2312 bytes as CASIA's `.gnt` files hold th
 only up to column 89.
 """
 
+#: The 3,755 characters in the order of their labels, a str.
 LEVEL1: str = "".join(
     bytes((0xA0 + row, 0xA0 + column)).decode("gb2312")
     for row in range(16, 56)
@@ -14,8 +15,8 @@ LEVEL1: str = "".join(
 
 _LABELS = {character: label for label, character in enumerate(LEVEL1)}
 
-# Groups that people and networks mix up: they differ by a stroke's presence, length or reach.
-# Written down by hand; a network's own confusions are another list, measured on its errors.
+#: Groups that people and networks mix up: they differ by a stroke's presence, length or reach.
+#: Written down by hand; a network's own confusions are another list, measured on its errors.
 LOOK_ALIKES: tuple[str, ...] = (
     "己已巳", "土士", "未末", "大太犬", "日曰", "人入八", "干千于", "天夫失", "午牛", "刀力",
     "鸟乌", "末朱", "王玉主", "甲申由田", "木本", "戊戌戍", "折拆", "免兔", "住往", "侯候",
@@ -65,7 +66,7 @@ def tag_of(character: str) -> bytes:
 
 
 def character_of(tag: bytes) -> str:
-    """The character of a two-byte tag code: the inverse of :func:`tag_of`.
+    """The character of a two-byte tag code: the inverse of `tag_of`.
 
     Raises:
         ValueError: the bytes are no GB2312 code.

@@ -24,6 +24,7 @@ from .datasets.several import check_single
 from .datasets.workers import cores
 from .inference import open_network
 
+#: The network that reads where none is named.
 DEFAULT_MODEL = "student"
 
 Picture = str | os.PathLike | bytes | np.ndarray

@@ -29,6 +29,7 @@ class Form:
     strokes: tuple[tuple[tuple[float, float], ...], ...]
 
 
+#: The forms that writers know; the first one that fits is taken.
 FORMS: tuple[Form, ...] = (
     # 宀: a cover with a wall on the left.
     Form(
@@ -122,7 +123,7 @@ def running_strokes(
     """The strokes of a character with every known component in its running-hand form.
 
     Args:
-        template: as :func:`stroke_template` gives it.
+        template: as `stroke_template` gives it.
         forms: those to look for, the first one first.
 
     Returns:

@@ -25,6 +25,7 @@ from hccr_lib.models.weights import (
     pretrained,
 )
 
+#: Channels of the 14 convolutions by block, at width 1 (table 1).
 BLOCKS = ((64, 64), (96, 64, 96), (128, 96, 128), (256, 192, 256), (448, 256, 448))
 POOLINGS = {
     "A": ("gap", layers.GlobalAveragePooling2D),

@@ -88,12 +88,13 @@ class CamExplorer(ipywidgets.VBox):
         model: A functional `keras.Model` with one output for each of GB2312's level 1 characters.
             It reads square images of one channel.
         character: The character to begin with, of GB2312 level 1.
-        seed: The writer to begin with, as for :func:`hccr_lib.datasets.synthesis.random_writer`.
+        seed: The writer to begin with, as for `hccr_lib.datasets.synthesis.random_writer`.
 
     Attributes:
         seen: The `Seen` that is shown.
-        text, matches, look_alike, hand, explain, other, method, shown, picture, back, message,
-        reading: The controls and what they change, to be set and read by code too.
+        text, matches, look_alike, hand, explain, other, method, shown, picture, back: The controls,
+            to be set and read by code too.
+        message, reading: What they change.
 
     Raises:
         ValueError: The model has other outputs or inputs, or the character can't be written.

@@ -27,14 +27,15 @@ from PIL import Image
 CJK_FONT = Path(__file__).parents[2] / "data" / "fonts" / "HCCRSansSC-Regular.otf"
 PIXELS_PER_INCH = 160  # rendered; a browser shows 96 of its own pixels per inch of figure
 
-# Both survive every common colour blindness. Zero is white in the diverging one: positive (evidence
-# for a class) is orange, negative purple. Its darkest ends are cut off, so that black ink stays
-# legible on top.
+# Both maps survive every common colour blindness.
+#: The colour map of amounts, matplotlib's cividis.
 SEQUENTIAL = mpl.colormaps["cividis"]
+#: The colour map of what has a sign. Zero is white, positive (evidence for a class) orange,
+#: negative purple. Its darkest ends are cut off, so that black ink stays legible on top.
 DIVERGING = LinearSegmentedColormap.from_list(
     "hccr_diverging", mpl.colormaps["PuOr_r"](np.linspace(0.14, 0.86, 256))
 )
-# Okabe & Ito (2008), without the yellow that is unreadable on white.
+#: Colours of lines and bars: Okabe and Ito (2008), without the yellow that can't be read on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 
 

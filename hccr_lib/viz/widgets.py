@@ -19,7 +19,7 @@ class Hand:
     """Controls for everything that makes a writer's hand, and the writer that they describe.
 
     Args:
-        seed: The writer to begin with, as for :func:`hccr_lib.datasets.synthesis.random_writer`.
+        seed: The writer to begin with, as for `hccr_lib.datasets.synthesis.random_writer`.
         changed: Called without arguments after a change; once, also where a new writer moves many
             sliders.
     """
@@ -92,7 +92,7 @@ def writer_sliders(character: str = "永", seed: int = 0) -> ipywidgets.VBox:
 
     Args:
         character: The character to begin with, of GB2312 level 1.
-        seed: The writer to begin with, as for :func:`hccr_lib.datasets.synthesis.random_writer`.
+        seed: The writer to begin with, as for `hccr_lib.datasets.synthesis.random_writer`.
     """
     text = ipywidgets.Text(value=character, description="character", style=WIDE)
     message = ipywidgets.HTML()
