@@ -15,8 +15,8 @@ LEVEL1: str = "".join(
 
 _LABELS = {character: label for label, character in enumerate(LEVEL1)}
 
-#: Groups that people and networks mix up: they differ by a stroke's presence, length or reach.
-#: Written down by hand; a network's own confusions are another list, measured on its errors.
+#: Groups that people and networks mix up, since a stroke's presence, length or reach tells them
+#: apart. Written down by hand; a network's own confusions are another list, measured on its errors.
 LOOK_ALIKES: tuple[str, ...] = (
     "己已巳", "土士", "未末", "大太犬", "日曰", "人入八", "干千于", "天夫失", "午牛", "刀力",
     "鸟乌", "末朱", "王玉主", "甲申由田", "木本", "戊戌戍", "折拆", "免兔", "住往", "侯候",

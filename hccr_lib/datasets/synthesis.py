@@ -21,7 +21,7 @@ from .writer import Writer, random_writer
 
 __all__ = ["SYNTHESIS_VERSION", "Handwriting", "Writer", "random_writer", "write"]
 
-#: Part of every cache key: raised whenever a writer's output changes.
+#: Part of every cache key, raised whenever a writer's output changes.
 SYNTHESIS_VERSION = 4
 
 # The canvas is drawn at twice the bitmap's resolution, coordinates in 1/16 pixel, then averaged.

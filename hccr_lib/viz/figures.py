@@ -35,7 +35,7 @@ SEQUENTIAL = mpl.colormaps["cividis"]
 DIVERGING = LinearSegmentedColormap.from_list(
     "hccr_diverging", mpl.colormaps["PuOr_r"](np.linspace(0.14, 0.86, 256))
 )
-#: Colours of lines and bars: Okabe and Ito (2008), without the yellow that can't be read on white.
+#: Colours of lines and bars, from Okabe and Ito (2008), less the yellow that is too pale on white.
 PALETTE = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000")
 
 
