@@ -6,6 +6,7 @@
   script of 1.5 MB that draws the same icons.
 - Chinese text needs no installed font: a web font is cut down to the characters on the pages.
 - A chapter that is a notebook says under its title how to run it.
+- What a screen reader would stumble over is mended, and what is wide can scroll (course.js).
 """
 
 import re
@@ -20,6 +21,9 @@ from sphinx.errors import ExtensionError
 FONT = Path(__file__).parents[2] / "data" / "fonts" / "HCCRSansSC-Regular.otf"
 CHINESE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
 ICON_SCRIPT = re.compile(r"<(script|link)\b[^>]*\bfontawesome\.js[^>]*>(\s*</script>)?")
+SEARCH_BUTTON = re.compile(r'(<button\b[^>]*\bsearch-button-field\b[^>]*) aria-label="Search"')
+TABLE = re.compile(r'<table border="1" class="dataframe">.*?</table>', re.DOTALL)
+FIGURE = re.compile(r'(<figure\b[^>]*class="hccr-figure"[^>]*>)((?:<img\b[^>]*>)+)')
 
 
 def drop_unused_files(
@@ -52,6 +56,21 @@ def add_run_links(app: Sphinx, page: str, template: str, context: dict, doctree:
     context["body"] = context["body"].replace("</h1>", f"</h1>\n{row}", 1)
 
 
+def mend_body(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
+    """Let wide tables and figures scroll; undo what other tools write against the rules of HTML."""
+    body = context.get("body", "")
+    body = TABLE.sub(r'<div class="course-scroll">\g<0></div>', body)
+    body = FIGURE.sub(r'\1<div class="course-scroll">\2</div>', body)
+    body = body.replace('class="pst-scrollable-table-container"', 'class="course-scroll"')
+    # An empty heading of a column (pandas over the names of rows, MyST) heads nothing.
+    body = body.replace("<th></th>", "<td></td>")
+    body = body.replace('<th class="head"><p></p></th>', "<td></td>")
+    # MyST-NB names what it folds "Toggle hidden content" over the words that one sees.
+    body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    # A list holds list items; doc-biblioentry is deprecated.
+    context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
+
+
 def finish_pages(app: Sphinx, exception: Exception | None) -> None:
     """Drop the icons' script, which the theme's template holds; write the web font."""
     if exception is not None or app.builder.format != "html":
@@ -59,7 +78,10 @@ def finish_pages(app: Sphinx, exception: Exception | None) -> None:
     used = {}
     for page in Path(app.outdir).rglob("*.html"):
         text = page.read_text(encoding="utf-8")
-        page.write_text(ICON_SCRIPT.sub("", text), encoding="utf-8")
+        text = ICON_SCRIPT.sub("", text)
+        # The button that says "Search Ctrl+K" is named so, not only "Search".
+        text = SEARCH_BUTTON.sub(r"\1", text)
+        page.write_text(text, encoding="utf-8")
         used |= dict.fromkeys(CHINESE.findall(unescape(text)), page.name)
     write_web_font(used, Path(app.outdir) / "_static" / "hccr-sans-sc.woff2")
 
@@ -87,5 +109,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("course_repository", "", "html")
     app.connect("html-page-context", drop_unused_files, priority=950)
     app.connect("html-page-context", add_run_links)
+    app.connect("html-page-context", mend_body)
+    app.add_js_file("course.js")
     app.connect("build-finished", finish_pages)
     return {"parallel_read_safe": True, "parallel_write_safe": True}
