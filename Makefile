@@ -18,6 +18,7 @@ LIBRARY := $(shell find hccr_lib -name '*.py')
 BOOK := _build/html/.built
 MATHJAX := book/assets/mathjax/tex-chtml.js
 DRAW := book/assets/draw-data/manifest.json
+ATLAS := book/assets/atlas-data/index.json
 
 .PHONY: help
 help:  ## say what there is to make
@@ -49,11 +50,11 @@ check: .venv/.ready  ## ruff: lint and format
 
 .PHONY: unit
 unit: .venv/.ready  ## unit tests, Keras on TensorFlow
-	$(BIN)/pytest -n 2 --ignore=tests/test_book.py --ignore=tests/test_draw.py --ignore=tests/test_lab.py
+	$(BIN)/pytest -n 2 --ignore=tests/test_book.py --ignore=tests/test_draw.py --ignore=tests/test_atlas_page.py --ignore=tests/test_lab.py
 
 .PHONY: unit-jax
 unit-jax: .venv-jax/.ready  ## the same tests, Keras on JAX, TensorFlow not installed
-	KERAS_BACKEND=jax .venv-jax/bin/pytest -n 2 --ignore=tests/test_book.py --ignore=tests/test_draw.py \
+	KERAS_BACKEND=jax .venv-jax/bin/pytest -n 2 --ignore=tests/test_book.py --ignore=tests/test_draw.py --ignore=tests/test_atlas_page.py \
 	  --ignore=tests/test_lab.py --ignore=tests/test_house.py
 
 .PHONY: notebooks-check
@@ -65,8 +66,8 @@ book-check: $(BOOK)  ## test the built pages
 	$(BIN)/pytest tests/test_book.py
 
 .PHONY: draw-check
-draw-check: $(BOOK)  ## draw on the live page, in a browser
-	$(BIN)/pytest tests/test_draw.py
+draw-check: $(BOOK)  ## draw on the live page and look characters up in the atlas, in a browser
+	$(BIN)/pytest tests/test_draw.py tests/test_atlas_page.py
 
 .PHONY: lab-check
 lab-check: .venv/.ready  ## drive the explorer in JupyterLab, in a browser
@@ -100,6 +101,10 @@ onnx: .venv/.ready  ## write the ONNX files that ship, of the weights that ship
 	for name in student melnyk_net_c; do \
 	  $(BIN)/hccr export $$name data/onnx/$$name.onnx --int8; done
 
+.PHONY: atlas
+atlas: .venv/.ready  ## look at every character with the student; writes data/atlas.npz, half an hour
+	$(BIN)/python data/make_atlas.py
+
 .PHONY: real
 real: .venv/.ready  ## read real handwriting with the networks that ship; writes data/results/real.json
 	$(BIN)/python benchmarks/real.py
@@ -113,7 +118,7 @@ constraints: .venv/.ready .venv-jax/.ready  ## record the installed versions in 
 
 .PHONY: clean
 clean:  ## remove what make has made, but for trained networks (runs)
-	rm -rf .venv .venv-jax .venv-peers _build book/node_modules book/assets/mathjax book/assets/draw-data
+	rm -rf .venv .venv-jax .venv-peers _build book/node_modules book/assets/mathjax book/assets/*-data
 
 # The environments. A changed requirement installs again; what is there already stays.
 
@@ -157,9 +162,12 @@ $(DRAW): book/draw.py book/node_modules/.ready data/strokes.npz data/fonts/HCCRS
          $(wildcard data/onnx/*.onnx)
 	$(BIN)/python book/draw.py
 
-$(BOOK): .venv/.ready $(MATHJAX) $(DRAW) _config.yml _toc.yml README.md data/README.md $(NOTEBOOKS) $(LIBRARY) \
+$(ATLAS): book/atlas.py data/atlas.npz data/strokes.npz $(wildcard hccr_lib/datasets/*.py) .venv/.ready
+	$(BIN)/python book/atlas.py
+
+$(BOOK): .venv/.ready $(MATHJAX) $(DRAW) $(ATLAS) _config.yml _toc.yml README.md data/README.md $(NOTEBOOKS) $(LIBRARY) \
          $(shell find book data/fonts -type f -not -path '*/node_modules/*' -not -path '*/mathjax/*' \
-           -not -path '*/draw-data/*')
+           -not -path '*/draw-data/*' -not -path '*/atlas-data/*')
 	rm -rf _build
 	$(BIN)/jupyter-book build . -n -W --keep-going -q > /dev/null
 	touch $@

@@ -13,6 +13,8 @@ The arrays, with C characters, S strokes in all (writing order, character after 
                                         character, and that map minus the map of each `rivals`
     rivals        uint16 (C, 4)         the other characters that it is taken for most, as labels
     rival_chance  float32 (C, 4)        mean probability of each of these
+    own_strokes   uint32 (C, 4)         the strokes that tell the character from each of these, and
+    rival_strokes uint32 (C, 4)         those that tell that one from it: stroke i is bit i
     read          uint16 (C, W)         the label that the network gives to each hand's character
     falls         float16 (S,)          mean fall of the log probability without the stroke
     still_read    uint8 (S,)            how many of the hands' characters are read all the same
@@ -20,6 +22,7 @@ The arrays, with C characters, S strokes in all (writing order, character after 
     read_so       uint8 (S,)            by how many of the hands
 
 `about` is a string, JSON: the command, the network, the seeds of the hands, and the versions.
+What the book says about all characters together goes into `data/results/atlas.json`.
 """
 
 import argparse
@@ -40,6 +43,7 @@ from hccr_lib.datasets.workers import cores, worker_pool  # noqa: E402
 from hccr_lib.files import atomic_file  # noqa: E402
 from hccr_lib.progress import progress  # noqa: E402
 
+RECORD = ROOT / "data" / "results" / "atlas.json"
 NETWORK = "student"
 # Small numbers: no training has drawn them (hccr_lib/datasets/stream.py).
 HANDS = range(5_000_000, 5_000_032)
@@ -101,10 +105,58 @@ def seen(model, characters: str, written: list) -> dict[str, np.ndarray]:
     return {name: np.concatenate([each[name] for each in found]) for name in found[0]}
 
 
+def bits(strokes: tuple[int, ...]) -> int:
+    return sum(1 << stroke for stroke in strokes)
+
+
+def told_apart(characters: str, rivals: np.ndarray) -> dict[str, np.ndarray]:
+    """The strokes by which each character and its rivals differ, as `own_strokes` says."""
+    from hccr_lib.explain.stroke_truth import differing_strokes
+
+    pairs = [
+        [(character, LEVEL1[label]) for label in row]
+        for character, row in zip(characters, rivals, strict=True)
+    ]
+    return {
+        "own_strokes": np.array(
+            [[bits(differing_strokes(*pair)) for pair in row] for row in pairs]
+        ),
+        "rival_strokes": np.array(
+            [[bits(differing_strokes(*pair[::-1])) for pair in row] for row in pairs]
+        ),
+    }
+
+
+def summary(characters: str, arrays: dict[str, np.ndarray]) -> dict:
+    """What holds of all characters together."""
+    right = (arrays["read"] == np.array([label_of(each) for each in characters])[:, None]).sum(1)
+    counts = [len(stroke_template(character)) for character in characters]
+    owner = np.repeat(np.arange(len(characters)), counts)
+    labels = np.array([label_of(each) for each in characters])[owner]
+    still, so = arrays["still_read"], arrays["read_so"]
+    another = (arrays["read_instead"] != labels) & (so >= 0.75 * ERASING)
+    needless = np.bincount(owner, still >= 0.75 * ERASING, len(characters)) == counts
+    hardest = np.argsort(right, kind="stable")[:12]
+    return {
+        "characters": len(characters),
+        "images": right.size * len(HANDS),
+        "right": int(right.sum()),
+        "read_by_all_hands": int((right == len(HANDS)).sum()),
+        "hardest": {characters[i]: int(right[i]) for i in hardest},
+        "strokes": len(still),
+        "read_without_a_stroke": round(float(still.sum() / (ERASING * len(still))), 4),
+        "strokes_missed_by_three_quarters": int((still <= 0.25 * ERASING).sum()),
+        "strokes_without_which_three_quarters_read_one_other": int(another.sum()),
+        "characters_that_can_lose_any_one_stroke": int(needless.sum()),
+    }
+
+
 TYPES = {
     "maps": np.float16,
     "rivals": np.uint16,
     "rival_chance": np.float32,
+    "own_strokes": np.uint32,
+    "rival_strokes": np.uint32,
     "read": np.uint16,
     "falls": np.float16,
     "still_read": np.uint8,
@@ -132,7 +184,6 @@ def main() -> None:
         "hands": [HANDS.start, HANDS.stop],
         "erasing": ERASING,
         "synthesis": SYNTHESIS_VERSION,
-        "characters": arguments.characters,
     }
     model = shipped(NETWORK)
     arguments.runs.mkdir(parents=True, exist_ok=True)
@@ -152,13 +203,16 @@ def main() -> None:
                 np.savez(stream, **arrays)
             advance(len(name))
     parts = [np.load(file) for file in files]
-    arrays = {
-        name: np.concatenate([part[name] for part in parts]).astype(kind)
-        for name, kind in TYPES.items()
-    }
+    arrays = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
+    arrays |= told_apart(arguments.characters, arrays["rivals"])
+    arrays = {name: arrays[name].astype(kind) for name, kind in TYPES.items()}
     with atomic_file(arguments.out) as stream:
         np.savez_compressed(stream, about=json.dumps(about, ensure_ascii=False), **arrays)
     print(f"{arguments.out}: {len(arguments.characters)} characters")
+    if arguments.characters == LEVEL1:
+        record = {**about, **summary(arguments.characters, arrays)}
+        text = json.dumps(record, ensure_ascii=False, indent=1)
+        RECORD.write_text(text + "\n", encoding="utf-8")
 
 
 if __name__ == "__main__":
