@@ -137,6 +137,21 @@ def summary(characters: str, arrays: dict[str, np.ndarray]) -> dict:
     another = (arrays["read_instead"] != labels) & (so >= 0.75 * ERASING)
     needless = np.bincount(owner, still >= 0.75 * ERASING, len(characters)) == counts
     hardest = np.argsort(right, kind="stable")[:12]
+    last = np.cumsum(counts) - 1
+    first = last - np.array(counts) + 1
+    between = np.setdiff1d(np.arange(len(still)), [*first, *last])
+
+    def share(array: np.ndarray, of: int) -> float:
+        return round(float(array.mean() / of), 4)
+
+    by_strokes = {
+        count: {
+            "characters": counts.count(count),
+            "read": share(right[np.equal(counts, count)], len(HANDS)),
+            "read_without_a_stroke": share(still[np.equal(counts, count)[owner]], ERASING),
+        }
+        for count in sorted(set(counts))
+    }
     return {
         "characters": len(characters),
         "images": right.size * len(HANDS),
@@ -144,10 +159,15 @@ def summary(characters: str, arrays: dict[str, np.ndarray]) -> dict:
         "read_by_all_hands": int((right == len(HANDS)).sum()),
         "hardest": {characters[i]: int(right[i]) for i in hardest},
         "strokes": len(still),
-        "read_without_a_stroke": round(float(still.sum() / (ERASING * len(still))), 4),
+        "read_without_a_stroke": share(still, ERASING),
+        "read_without_the_first": share(still[first], ERASING),
+        "read_without_the_last": share(still[last], ERASING),
+        "read_without_one_between": share(still[between], ERASING),
         "strokes_missed_by_three_quarters": int((still <= 0.25 * ERASING).sum()),
         "strokes_without_which_three_quarters_read_one_other": int(another.sum()),
+        "strokes_without_which_all_read_one_other": int((another & (so == ERASING)).sum()),
         "characters_that_can_lose_any_one_stroke": int(needless.sum()),
+        "by_strokes": by_strokes,
     }
 
 
