@@ -137,9 +137,9 @@ def summary(characters: str, arrays: dict[str, np.ndarray]) -> dict:
     another = (arrays["read_instead"] != labels) & (so >= 0.75 * ERASING)
     needless = np.bincount(owner, still >= 0.75 * ERASING, len(characters)) == counts
     hardest = np.argsort(right, kind="stable")[:12]
-    last = np.cumsum(counts) - 1
-    first = last - np.array(counts) + 1
-    between = np.setdiff1d(np.arange(len(still)), [*first, *last])
+    # Each character counts once, or the many strokes of some would stand for those between.
+    ends = np.cumsum(counts)
+    lost = [still[end - n : end] for end, n in zip(ends, counts, strict=True) if n > 2]
 
     def share(array: np.ndarray, of: int) -> float:
         return round(float(array.mean() / of), 4)
@@ -160,9 +160,9 @@ def summary(characters: str, arrays: dict[str, np.ndarray]) -> dict:
         "hardest": {characters[i]: int(right[i]) for i in hardest},
         "strokes": len(still),
         "read_without_a_stroke": share(still, ERASING),
-        "read_without_the_first": share(still[first], ERASING),
-        "read_without_the_last": share(still[last], ERASING),
-        "read_without_one_between": share(still[between], ERASING),
+        "read_without_the_first": share(np.array([each[0] for each in lost]), ERASING),
+        "read_without_the_last": share(np.array([each[-1] for each in lost]), ERASING),
+        "read_without_one_between": share(np.array([each[1:-1].mean() for each in lost]), ERASING),
         "strokes_missed_by_three_quarters": int((still <= 0.25 * ERASING).sum()),
         "strokes_without_which_three_quarters_read_one_other": int(another.sum()),
         "strokes_without_which_all_read_one_other": int((another & (so == ERASING)).sum()),
