@@ -1,4 +1,7 @@
-"""The page "Draw a character", driven in a real browser: mouse, finger, keyboard, bad networks."""
+"""The pages to draw on, driven in a real browser: mouse, finger, keyboard, bad networks.
+
+All of "Draw a character"; and the first page of the book, which has its modules but fewer parts.
+"""
 
 import functools
 import http.server
@@ -28,6 +31,7 @@ assert (BOOK / ".built").is_file(), "there is no built book: run `make book`"
 
 TEN = "永我爱大中国水龙学家"
 FIRST_USE_BYTES = 15_000_000
+FIRST_PAGE_BYTES = 1_500_000
 PATIENCE = 60_000  # milliseconds, for a machine that is busy with other things
 ready = re.compile("network is ready")
 
@@ -58,6 +62,7 @@ def serve(handler):
     )
     server.sent = {}
     server.page = f"http://localhost:{server.server_port}/book/draw.html"
+    server.first_page = server.page.replace("draw.html", "index.html")
     threading.Thread(target=server.serve_forever, daemon=True).start()
     return server
 
@@ -145,9 +150,8 @@ def draw(page, character):
 
 
 def was_read(page, strokes):
-    expect(page.locator("#draw-strokes button")).to_have_count(strokes)
     expect(page.locator("#draw-canvas")).to_have_attribute(
-        "aria-label", re.compile(rf"of {strokes} strokes?,")
+        "aria-label", re.compile(rf"of {strokes} strokes?,"), timeout=PATIENCE
     )
 
 
@@ -439,7 +443,7 @@ def test_a_finger_draws(browser, server):
 
 
 def tab_to(page, locator):
-    for _ in range(60):
+    for _ in range(200):
         if locator.evaluate("e => e === document.activeElement"):
             return
         page.keyboard.press("Tab")
@@ -470,7 +474,7 @@ def test_everything_can_be_done_from_the_keyboard(browser, server):
     page.keyboard.press("Enter")
     expect(page.get_by_role("status")).to_have_text(re.compile("Read as 大.*Without stroke 4"))
     expect(dot).to_be_focused()
-    page.locator("#draw-canvas").focus()
+    page.locator("#draw-pen").focus()
     tab_to(page, page.locator("#draw-clear"))
     page.keyboard.press("Enter")
     expect(page.locator("#draw-result")).to_be_hidden()
@@ -493,3 +497,68 @@ def test_the_page_writes_the_strokes_as_they_are_taught(page):
     for character, strokes in zip("一永座", got, strict=True):
         for ours, taught in zip(strokes, stroke_template(character), strict=True):
             np.testing.assert_allclose(ours, taught, atol=0.6 * 1.2 / 255)
+
+
+# The first page of the book.
+
+
+def test_the_first_page_is_light_and_waits_to_be_touched(browser, server):
+    page = opened(browser, server.first_page)
+    expect(page.locator("#draw-status")).to_have_text(re.compile("as soon as you begin"))
+    page.locator("#draw-canvas").hover()  # whoever scrolls by doesn't draw
+    tab_to(page, page.locator("#draw-samples button").first)
+    page.wait_for_timeout(300)
+    assert not any("draw-data" in path for path in server.sent)
+    assert 100_000 < sum(server.sent.values()) <= FIRST_PAGE_BYTES
+    page.close()
+
+
+def test_the_first_page_reads_what_is_drawn_on_it(browser, server):
+    page = opened(browser, server.first_page)
+    page.locator("#draw-canvas").scroll_into_view_if_needed()
+    draw(page, "大")
+    sent = sum(size for path, size in server.sent.items() if "draw-data" in path)
+    assert f"The network, {sent / 1e6:.0f} MB" in page.locator("article").inner_text()
+    assert len(candidates(page)) == 3
+    assert candidates(page)[0] == "大"
+    assert page.locator("#draw-candidates .draw-pinyin").first.inner_text() == "dà"
+    assert (np.ptp(pixels(page).astype(int), axis=2) > 20).mean() > 0.2
+    before = pixels(page)
+    page.locator("#draw-candidates button").nth(1).click()
+    assert (pixels(page) != before).any()
+    page.locator("#draw-undo").click()
+    was_read(page, 2)
+    assert candidates(page)[0] != "大"
+
+    page.set_viewport_size({"width": 390, "height": 800})
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    page.locator("#draw-clear").click()
+    expect(page.locator("#draw-result")).to_be_hidden()
+    page.locator("#draw-canvas").scroll_into_view_if_needed()
+    assert page.locator("#draw-canvas").bounding_box()["width"] <= 310  # room for a thumb to scroll
+    draw(page, "十")
+    assert candidates(page)[0] == "十"
+    page.locator("article").get_by_role("link", name="Draw a character").click()
+    page.wait_for_url("**/draw.html")
+    own = (server.page.removesuffix("book/draw.html"), "data:", "blob:")
+    assert [url for url in page.asked if not url.startswith(own)] == []
+    assert page.errors == []
+    page.close()
+
+
+def test_the_first_page_can_be_used_from_the_keyboard(browser, server):
+    page = opened(browser, server.first_page, viewport={"width": 390, "height": 800})
+    tab_to(page, page.get_by_role("button", name=re.compile("love")))
+    page.keyboard.press("Enter")
+    was_read(page, len(stroke_template("爱")))
+    assert candidates(page)[0] == "爱"
+    expect(page.get_by_role("status")).to_have_text(re.compile("Read as 爱 ài, "))
+    second = page.locator("#draw-candidates button").nth(1)
+    tab_to(page, second)
+    page.keyboard.press("Space")
+    expect(second).to_have_attribute("aria-pressed", "true")
+    tab_to(page, page.locator("#draw-clear"))
+    page.keyboard.press("Enter")
+    expect(page.locator("#draw-result")).to_be_hidden()
+    assert page.errors == []
+    page.close()

@@ -1,4 +1,4 @@
-// What the page says of a reading: five candidates, the legend of the map, sentences.
+// What a page says of a reading: candidates, sentences, and the strokes that can be erased.
 
 export const percent = (probability) => {
   if (probability > 0 && probability < 0.0001) return "< 0.01\u00a0%";
@@ -10,8 +10,8 @@ export const percent = (probability) => {
 
 /** A row for each candidate, once: updated in place, a row that has the focus keeps it. */
 export class Candidates {
-  constructor(list, onChoose) {
-    this.rows = Array.from({ length: 5 }, () => {
+  constructor(list, length, onChoose) {
+    this.rows = Array.from({ length }, () => {
       const item = document.createElement("li");
       item.innerHTML =
         '<button type="button"><span class="draw-glyph" lang="zh-Hans"></span>' +
@@ -25,10 +25,13 @@ export class Candidates {
     });
   }
 
-  /** `candidates`: {label, symbol, pinyin, probability, before}; before is undefined if whole. */
+  /**
+   * `candidates`: {label, symbol, pinyin, probability, before}, at least as many as there are rows;
+   * before is undefined if whole.
+   */
   show(candidates, chosen) {
-    candidates.forEach(({ label, symbol, pinyin, probability, before }, i) => {
-      const row = this.rows[i];
+    this.rows.forEach((row, i) => {
+      const { label, symbol, pinyin, probability, before } = candidates[i];
       const [glyph, sound, bar, number] = row.children;
       row.dataset.label = label;
       row.setAttribute("aria-pressed", label === chosen);
