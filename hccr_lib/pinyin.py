@@ -35,7 +35,7 @@ def read_as(text: str) -> str:
         Characters, in the order of GB2312; "" where none is read so.
 
     >>> read_as("shi3")[:4]
-    '矢使屎驶'
+    '史矢使屎'
     """
     spelled = text.strip().lower().replace("u:", "ü").replace("v", "ü")
     return _index().get(spelled, "")

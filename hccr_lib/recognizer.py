@@ -68,6 +68,7 @@ class Reading:
 
     @property
     def best(self) -> Candidate:
+        """The most probable candidate."""
         return self.candidates[0]
 
 

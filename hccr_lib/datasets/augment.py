@@ -16,6 +16,7 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
 
     Args:
         images: uint8 (n, side, side), ink bright on 0.
+        rng: decides all of it.
 
     Returns:
         uint8 (n, side, side).

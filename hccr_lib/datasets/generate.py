@@ -49,8 +49,12 @@ def generate(
     `synthesis.json` says what the folder holds, and keeps two sets from being mixed.
 
     Args:
-        processes: how many to use, see `worker_pool`; None: all cores when the set is large,
-            else this one.
+        folder: made where it is not there.
+        characters: of GB2312 level 1, each of which every writer writes.
+        writers: how many; each is the `random_writer` of its own number and the seed.
+        samples: of each character by each writer.
+        seed: another one gives other writers.
+        processes: how many to use; None: all cores when the set is large, else this one.
 
     Raises:
         DatasetError: the folder holds another set.

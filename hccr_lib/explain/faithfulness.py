@@ -169,7 +169,7 @@ def randomisation(model, explain, images, *, seed=0):
 
     Example:
 
-    >>> randomisation(model, lambda model, x: cam(model, x, [0]), images)
+    >>> names, alike = randomisation(model, lambda model, x: cam(model, x, [0]), images)
     """
     trained = model.get_weights()
     if not trained:

@@ -79,7 +79,7 @@ class GlobalWeightedAveragePooling2D(_WeightedPooling2D):
     Example:
 
     >>> maps = keras.ops.ones((2, 6, 6, 448))
-    >>> GlobalWeightedAveragePooling2D()(maps).shape
+    >>> tuple(GlobalWeightedAveragePooling2D()(maps).shape)
     (2, 448)
     """
 
@@ -105,7 +105,7 @@ class GlobalWeightedOutputAveragePooling2D(_WeightedPooling2D):
     Example:
 
     >>> maps = keras.ops.ones((2, 6, 6, 448))
-    >>> GlobalWeightedOutputAveragePooling2D()(maps).shape
+    >>> tuple(GlobalWeightedOutputAveragePooling2D()(maps).shape)
     (2, 448)
     """
 

@@ -68,7 +68,7 @@ def train(
         data: `(images, labels)`, or a function `epoch -> (images, labels)` for examples that are
             made anew for every epoch; it is called in a thread while the epoch before trains.
             images: uint8 or float32 in 0..255, `(n, h, w)` or `(n, h, w, c)`: an array, a map of
-            a file, or `hccr_lib.datasets.Rows` of them; only what a batch needs is read.
+            a file, or `hccr_lib.datasets.rows.Rows` of them; only what a batch needs is read.
             labels: int array `(n,)`.
         run_dir: Folder of the run; created.
         losses: None, or a function that takes `model` and returns the model that is fitted in its
