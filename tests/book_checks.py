@@ -25,6 +25,7 @@ FOREIGN = re.compile(r"^(https?:)?//", re.IGNORECASE)
 FOREIGN_IN_CSS = re.compile(r"""(url\(\s*|@import\s+)["']?\s*(https?:)?//""", re.IGNORECASE)
 # Names of XML vocabularies look like addresses and load nothing.
 FOREIGN_IN_SCRIPT = re.compile(r"""["'`](https?:)?//(?!www\.w3\.org/)[\w.-]+\.\w+""")
+PICTURE_DATA = re.compile(r"(?<=base64,)[A-Za-z0-9+/=]+")
 DIRECTIVE = re.compile(r"^(```|~~~|:::+)\s*\{|\{(ref|numref|eq|cite\w*|doc|term|math)\}`", re.M)
 
 
@@ -152,37 +153,84 @@ def directives(notebook: dict) -> list[str]:
     ]
 
 
-def missing_parts(notebook: dict) -> list[str]:
-    """Parts of the chapter pattern that the notebook lacks."""
+def outputs_of(notebook: dict) -> BeautifulSoup:
+    """What the cells of a notebook show, without the data of its pictures, which are large."""
+    shown = []
+    for cell in notebook["cells"]:
+        for output in cell.get("outputs", []):
+            data = output.get("data", {})
+            shown += ['<img src="data:">' for kind in data if kind.startswith("image/")]
+            shown.append(PICTURE_DATA.sub("", "".join(data.get("text/html", ""))))
+    return parse(f'<div class="cell_output">{"".join(shown)}</div>')
+
+
+def wrong_figures(notebook: dict, chapter: str) -> list[str]:
+    """Figures of a notebook that are not numbered, captioned and described as they should be."""
+    page = outputs_of(notebook)
+    names = [figure.get("id") for figure in page.find_all("figure", class_="hccr-figure")]
+    wrong = bad_figures(page) + images_without_alternative(page) + bare_pictures(page)
+    if not names or names != [f"fig-{chapter}-{i}" for i in range(1, len(names) + 1)]:
+        wrong.append(f"the figures of chapter {chapter} are numbered {names}")
+    return wrong
+
+
+def wrong_time(notebook: dict) -> list[str]:
+    """A stated running time below the measured one, or above three minutes."""
+    stated = re.search(r"running (\d+) minute", "".join(notebook["cells"][0]["source"]))
+    measured = notebook["metadata"].get("hccr_seconds")
+    if stated and measured and measured <= 60 * int(stated[1]) <= 180:
+        return []
+    return [f"{measured} seconds were measured, {stated and stated[0]} is said"]
+
+
+FIRST = {
+    "a title": r"\A# \S",
+    "what you will learn": r"^\*\*What you will learn\.\*\* \S",
+    "what to know before": r"^\*\*Before you start\.\*\* \S",
+    "the reading time": r"^\*\*Time\.\*\* Reading \d+ minutes?\b",
+}
+RUNNING = {"the running time": r"^\*\*Time\.\*\* .*running \d+ minutes? on two CPU cores"}
+LAST = {"take-aways": r"^## Take-aways$\s+\S"}
+BOX = {"the box The paper says / We measured": r"\| *The paper says *\| *We measured *\|"}
+
+
+def lacks(text: str, parts: dict[str, str]) -> list[str]:
+    return [f"no {part}" for part, pattern in parts.items() if not re.search(pattern, text, re.M)]
+
+
+def missing_parts(notebook: dict, appendix: bool = False) -> list[str]:
+    """Parts of the chapter pattern that the notebook lacks. An appendix needs no exercises."""
     cells = [(c["cell_type"], "".join(c["source"]), c["metadata"]) for c in notebook["cells"]]
     prose = "\n\n".join(source for kind, source, _ in cells if kind == "markdown")
-    first = cells[0][1] if cells else ""
-    missing = []
-    for part, pattern in {
-        "a title": r"\A# \S",
-        "what you will learn": r"^\*\*What you will learn\.\*\* \S",
-        "what to know before": r"^\*\*Before you start\.\*\* \S",
-        "the time": r"^\*\*Time\.\*\* Reading \d+ minutes?, running \d+ minutes? on two CPU cores",
-    }.items():
-        if not re.search(pattern, first, re.M):
-            missing.append(f"the first cell lacks {part}")
-    for part, pattern in {
-        "the box The paper says / We measured": r"\| *The paper says *\| *We measured *\|",
-        "exercises": r"^## Exercises$",
-        "take-aways": r"^## Take-aways$",
-    }.items():
-        if not re.search(pattern, prose, re.M):
-            missing.append(f"the chapter lacks {part}")
+    missing = lacks(cells[0][1] if cells else "", FIRST | RUNNING) + lacks(prose, BOX | LAST)
     if len(re.findall(r"^# ", prose, re.M)) > 1:
-        missing.append("the chapter has more than one title")
+        missing.append("more than one title")
     exercises = re.findall(r"^### Exercise (\d+)\. \S", prose, re.M)
     solutions = [
         match[1]
         for kind, source, metadata in cells
         if kind == "code" and "hide-cell" in metadata.get("tags", [])
-        for match in [re.match(r"# Solution (\d+)", source)]
+        for match in [re.match(r"# Solution (\d+)\n\s*\S", source)]
         if match
     ]
-    if not 2 <= len(set(exercises)) <= 4 or exercises != sorted(set(solutions)):
-        missing.append(f"exercises {exercises}, but hidden solutions {solutions}")
-    return missing
+    if appendix and not exercises + solutions:
+        return missing
+    missing += wrong_exercises(exercises, sorted(set(solutions)))
+    return missing if "## Exercises" in prose.splitlines() else [*missing, "no exercises"]
+
+
+def missing_parts_of_prose(text: str) -> list[str]:
+    """Parts of the chapter pattern that a chapter without code lacks: its answers are folded."""
+    exercises = re.findall(r"^### Exercise (\d+)\. \S", text, re.M)
+    answers = re.findall(
+        r"^### Exercise (\d+)\.[^#]*?^```\{admonition\} Answer\n:class: dropdown\n\S", text, re.M
+    )
+    return lacks(text, FIRST | LAST) + wrong_exercises(exercises, answers)
+
+
+def wrong_exercises(exercises: list[str], answered: list[str]) -> list[str]:
+    if 2 <= len(exercises) <= 4 and exercises == [str(i + 1) for i in range(len(exercises))]:
+        if exercises == answered:
+            return []
+        return [f"exercises {exercises}, but hidden solutions {answered}"]
+    return [f"exercises {exercises}"]

@@ -3,7 +3,6 @@
 Each check is tried on a bad page too, which it must find.
 """
 
-import json
 import re
 import shutil
 import subprocess
@@ -32,7 +31,6 @@ FONT = BOOK / "_static" / "hccr-sans-sc.woff2"
 PAGE_BYTES = 1_500_000
 
 each_page = pytest.mark.parametrize("path", PAGES, ids=lambda p: str(p.relative_to(BOOK)))
-each_notebook = pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.name)
 
 
 @each_page
@@ -86,19 +84,6 @@ def test_styles_load_nothing_from_elsewhere(path):
 def test_every_notebook_is_in_the_book():
     built = {path.stem for path in PAGES}
     assert {path.stem for path in NOTEBOOKS} <= built
-
-
-@each_notebook
-@pytest.mark.parametrize("wrong", [check.directives, check.missing_parts], ids=lambda f: f.__name__)
-def test_notebook(path, wrong):
-    assert wrong(json.loads(path.read_text(encoding="utf-8"))) == []
-
-
-@each_notebook
-def test_the_stated_running_time_is_the_measured_one(path):
-    notebook = json.loads(path.read_text(encoding="utf-8"))
-    stated = re.search(r"running (\d+) minute", "".join(notebook["cells"][0]["source"]))
-    assert notebook["metadata"]["hccr_seconds"] <= 60 * int(stated[1]) <= 180
 
 
 # The checks themselves.
@@ -175,51 +160,6 @@ def test_a_repeated_figure_number_is_found():
 
 def test_a_character_without_a_glyph_is_found():
     assert check.characters_without_glyph(parse("<p>鲍 x 龘</p>"), {"鲍"}) == ["龘"]
-
-
-def markdown(source: str) -> dict:
-    return {"cell_type": "markdown", "source": source, "metadata": {}}
-
-
-def solution(number: int) -> dict:
-    source = f"# Solution {number}"
-    return {"cell_type": "code", "source": source, "metadata": {"tags": ["hide-cell"]}}
-
-
-CHAPTER = [
-    markdown(
-        "# Title\n\n**What you will learn.** A\n\n**Before you start.** B\n\n"
-        "**Time.** Reading 9 minutes, running 1 minute on two CPU cores."
-    ),
-    markdown("| | The paper says | We measured |\n|---|---|---|\n| a | 1 | 1 |"),
-    markdown("## Exercises"),
-    markdown("### Exercise 1. A"),
-    solution(1),
-    markdown("### Exercise 2. B"),
-    solution(2),
-    markdown("## Take-aways"),
-]
-
-
-def test_a_whole_chapter_lacks_nothing():
-    assert check.missing_parts({"cells": CHAPTER}) == []
-
-
-@pytest.mark.parametrize("part", range(len(CHAPTER)))
-def test_a_chapter_that_lacks_a_part_is_found(part):
-    assert check.missing_parts({"cells": CHAPTER[:part] + CHAPTER[part + 1 :]})
-
-
-@pytest.mark.parametrize("line", ["**What you", "**Before you", "**Time.", "# Title"])
-def test_a_first_cell_that_lacks_a_line_is_found(line):
-    first = markdown(CHAPTER[0]["source"].replace(line, ""))
-    assert check.missing_parts({"cells": [first, *CHAPTER[1:]]})
-
-
-@pytest.mark.parametrize("text", ["```{note}\nx\n```", ":::{tip}\nx\n:::", "see {ref}`x`"])
-def test_a_directive_in_a_notebook_is_found(text):
-    assert check.directives({"cells": [markdown(text)]})
-    assert check.directives({"cells": [markdown("```python\nx = {1}\n```")]}) == []
 
 
 # The pages in a browser.
