@@ -1,15 +1,20 @@
 """The pages around the chapters: plans add up, parts are introduced, versions agree."""
 
+import importlib.util
 import itertools
 import json
 import re
 import tomllib
 from datetime import datetime
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 yaml = pytest.importorskip("yaml")  # comes with what builds the book
+
+from hccr_lib.characters import LEVEL1  # noqa: E402
+from hccr_lib.pinyin import readings  # noqa: E402
 
 ROOT = Path(__file__).parents[1]
 BOOK = ROOT / "book"
@@ -102,3 +107,101 @@ def test_the_changelog_goes_back_in_time():
     text = (ROOT / "CHANGELOG.md").read_text(encoding="utf-8")
     days = [datetime.strptime(d, "%d %B %Y") for d in re.findall(r"^## (.+)$", text, re.M)]
     assert days == sorted(days, reverse=True)
+
+
+ENTRY = re.compile(r"^(?P<head>[^\n:#].*?) · (?P<chinese>.+) \((?P<pinyin>.+)\)( \\\*)?\n: ", re.M)
+GLOSSARY = (BOOK / "glossary.md").read_text(encoding="utf-8")
+TONES = str.maketrans("āáǎàēéěèīíǐìōóǒòūúǔùǖǘǚǜ", "aaaaeeeeiiiioooouuuuüüüü")
+
+
+def spelled(chinese: str, pinyin: str) -> bool:
+    """Whether pinyin is made of readings of the characters, in order; some may lack their tone."""
+    if not chinese:
+        return not pinyin
+    known = [*readings(chinese[0]), *(each.translate(TONES) for each in readings(chinese[0]))]
+    return any(
+        pinyin.startswith(each) and spelled(chinese[1:], pinyin[len(each) :]) for each in known
+    )
+
+
+def wrong_entries(text: str) -> list[str]:
+    """Entries of a glossary without Chinese and pinyin, or with pinyin that is not theirs."""
+    wrong = []
+    heads = [line for line, below in itertools.pairwise(text.splitlines()) if below[:2] == ": "]
+    for head in heads:
+        entry = ENTRY.match(f"{head}\n: ")
+        chinese = "".join(c for c in entry["chinese"] if c in LEVEL1) if entry else ""
+        pinyin = re.sub(r"\bk\b|[ ']", "", entry["pinyin"].lower()) if entry else ""
+        if not chinese or not spelled(chinese, pinyin):
+            wrong.append(head)
+    return wrong
+
+
+def test_every_word_of_the_glossary_has_its_chinese_and_pinyin():
+    assert wrong_entries(GLOSSARY) == []
+    heads = [entry["head"].split(",")[0].strip("*") for entry in ENTRY.finditer(GLOSSARY)]
+    assert heads == sorted(set(heads), key=str.casefold)
+
+
+@pytest.mark.parametrize(
+    "entry",
+    [
+        "map · 类激活图",
+        "map · (tú)",
+        "map",
+        "map · 激活图 (lèi jīhuó tú)",
+        "map · 激活图 (jīhuò tú)",
+    ],
+)
+def test_a_bad_entry_of_a_glossary_is_found(entry):
+    assert wrong_entries(f"{entry}\n: A picture.\n")
+    assert wrong_entries("map · 激活图 (jīhuó tú) \\*\n: A picture.\n") == []
+
+
+# The links to the glossary that the build makes.
+
+
+@pytest.fixture(scope="module")
+def linker():
+    path = BOOK / "extensions" / "glossary.py"
+    spec = importlib.util.spec_from_file_location("glossary_links", path)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize(
+    ("names", "text", "found"),
+    [
+        (["CAM", "class activation map"], "Its class activation maps", "class activation maps"),
+        (["CAM"], "Grad-CAM and SCAMP, then CAM.", "CAM"),
+        (["dense layer"], "Dense layers", "Dense layers"),
+        (["loss", "center loss"], "a center loss", "center loss"),
+        (["MAC"], "MACS", None),
+    ],
+)
+def test_names_are_found_whole(linker, names, text, found):
+    match = linker.pattern(names).search(text)
+    assert (match and match[0]) == found
+
+
+def test_the_first_use_of_a_word_leads_to_its_entry(linker):
+    from docutils import nodes
+
+    def paragraph(text):
+        return nodes.paragraph("", "", nodes.Text(text))
+
+    term = nodes.term("", "CAM, class activation map, of old · 类激活图 (lèi jīhuó tú)")
+    definition = nodes.definition("", paragraph("A picture. (A chapter)"))
+    glossary = nodes.section("", nodes.definition_list_item("", term, definition))
+    page = nodes.section(
+        "", nodes.title("", "A CAM"), paragraph("A CAM of old"), paragraph("A CAM")
+    )
+    env = SimpleNamespace(all_docs={linker.PAGE}, get_doctree=lambda _: glossary)
+    builder = SimpleNamespace(get_relative_uri=lambda _, to: to)
+    linker.link_first_uses(SimpleNamespace(env=env, builder=builder), page, "notebooks/cam")
+    (link,) = page.findall(nodes.reference)
+    assert link.astext() == "CAM"
+    assert (link["refuri"], link["reftitle"]) == ("book/glossary#term-cam", "A picture.")
+    assert page.astext().split("\n\n") == ["A CAM", "A CAM of old", "A CAM"]
+    assert link.parent is page.children[1]
