@@ -9,6 +9,7 @@
 - What a screen reader would stumble over is mended, and what is wide can scroll (course.js).
 """
 
+import os
 import re
 from html import unescape
 from pathlib import Path
@@ -16,6 +17,7 @@ from pathlib import Path
 from fontTools.subset import Options, Subsetter
 from fontTools.ttLib import TTFont
 from sphinx.application import Sphinx
+from sphinx.config import Config
 from sphinx.errors import ExtensionError
 
 FONT = Path(__file__).parents[2] / "data" / "fonts" / "HCCRSansSC-Regular.otf"
@@ -41,6 +43,11 @@ def drop_unused_files(
         ]
 
 
+def name_repository(app: Sphinx, config: Config) -> None:
+    """On GitHub the repository is the one that builds the book, so that a fork links to itself."""
+    config.course_repository = config.course_repository or os.environ.get("GITHUB_REPOSITORY", "")
+
+
 def add_run_links(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
     """Under the title of a notebook's page, link to the ways of running it."""
     source = app.env.doc2path(page, base=False) if page in app.env.all_docs else ""
@@ -51,7 +58,11 @@ def add_run_links(app: Sphinx, page: str, template: str, context: dict, doctree:
     links.append(f'<a href="{lab}" title="while make lab is running">JupyterLab</a>')
     if repository := app.config.course_repository:
         colab = f"https://colab.research.google.com/github/{repository}/blob/main/{source}"
-        links.append(f'<a href="{colab}">Colab</a>')
+        # The first cell asks there: Colab doesn't tell a notebook where it came from.
+        links.append(
+            f'<a href="{colab}">Colab</a>, which asks for the address of the course: '
+            f"<code>https://github.com/{repository}</code>"
+        )
     row = f'<p class="course-run">Run this chapter: {" · ".join(links)}</p>'
     context["body"] = context["body"].replace("</h1>", f"</h1>\n{row}", 1)
 
@@ -107,6 +118,7 @@ def write_web_font(used: dict[str, str], output: Path) -> None:
 
 def setup(app: Sphinx) -> dict[str, bool]:
     app.add_config_value("course_repository", "", "html")
+    app.connect("config-inited", name_repository)
     app.connect("html-page-context", drop_unused_files, priority=950)
     app.connect("html-page-context", add_run_links)
     app.connect("html-page-context", mend_body)
