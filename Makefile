@@ -83,6 +83,10 @@ draw-check: $(BOOK)  ## draw on the live page and look characters up in the atla
 lab-check: .venv/.ready  ## drive the explorer in JupyterLab, in a browser
 	$(BIN)/pytest tests/test_lab.py
 
+.PHONY: links
+links: .venv/.ready $(MATHJAX) $(DRAW) $(ATLAS)  ## follow the links to other sites; writes _build/linkcheck
+	$(BIN)/jupyter-book build . --builder linkcheck -q > /dev/null
+
 .PHONY: notebooks
 notebooks: .venv/.ready  ## execute every notebook in place, for those who write them
 	$(BIN)/python book/execute.py $(NOTEBOOKS)
