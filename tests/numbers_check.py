@@ -16,6 +16,7 @@ from prose import figure_texts, paragraphs, source, tree
 
 COUNTED = 12  # small whole numbers without a unit count what is seen beside them
 NEAR = 6  # cells of code before and after a text
+LONG = 60  # what is longer in a record is about single images or characters
 SUMMARIES = re.compile(r"\A# |^## Take-aways$|^\| *\| *The paper says", re.M)
 
 NUMBER = re.compile(
@@ -104,6 +105,14 @@ def computed(cell: dict) -> list[Number]:
 
 def exact(value: float) -> Number:
     return Number(str(value), abs(value), 0, 99, "")
+
+
+def recorded(record: object) -> list[Number]:
+    """The numbers in a run record, but for those of each image or character."""
+    parts = record.values() if isinstance(record, dict) else record
+    if isinstance(record, dict | list):
+        return [n for part in parts for n in recorded(part)] if len(record) <= LONG else []
+    return [exact(record)] if type(record) in (int, float) else []
 
 
 def agrees(prose: Number, known: Number) -> bool:

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 import statistics
 from functools import cache
 from pathlib import Path
@@ -48,8 +49,10 @@ def found(page: Path) -> list[tuple[check.Number, str]]:
     """The numbers of a page that it neither computes nor cites, each with its text."""
     if page.suffix == ".ipynb":
         texts = list(check.sources(prose.read(page)))
-    else:
-        texts = [(each.text, (), ()) for each in prose.prose(page)]
+    else:  # a page without code computes nothing, but may name a record
+        names = re.findall(r"`data/results/(\w+)\.json`", page.read_text(encoding="utf-8"))
+        known = [number for name in names for number in check.recorded(record(name))]
+        texts = [(each.text, known, known) for each in prose.prose(page)]
     return [(n, text) for text, near, all in texts for n in check.unexplained(text, near, all)]
 
 
@@ -151,6 +154,13 @@ def test_structure_and_citations_need_no_output(text):
 )
 def test_a_number_from_nowhere_is_found(text):
     assert len(wrong(text, ("1", ""))) == 1
+
+
+def test_a_record_has_its_own_numbers_and_not_those_of_single_images():
+    known = check.recorded({"n": 500, "top1": {"share": 0.822}, "each": [0.123] * 999, "is": True})
+    assert [number.value for number in known] == [500, 0.822]
+    assert check.unexplained("Of 500 it reads 82.2 %.", known, known) == []
+    assert check.unexplained("Of 501 it reads 12.3 %, 1.0 %.", known, known) != []
 
 
 def test_numbers_in_strings_of_code_prove_nothing():
