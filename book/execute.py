@@ -4,7 +4,8 @@
 
 A cell that fails stops everything and leaves its notebook as it was. Widget state, timings and the
 like are removed; solutions (cells tagged ``hide-cell``) are folded, in the book and in JupyterLab.
-How long the notebook took is kept in its metadata, under ``hccr_seconds``.
+How long the notebook took, and on what, is kept in its metadata, under ``hccr_seconds`` and
+``hccr_machine``.
 """
 
 import sys
@@ -13,6 +14,8 @@ from pathlib import Path
 
 import nbformat
 from nbclient import NotebookClient
+
+from hccr_lib.training.record import environment
 
 WIDGET = "application/vnd.jupyter.widget-view+json"
 
@@ -27,7 +30,11 @@ def execute(path: Path) -> float:
     ).execute()
     seconds = time.perf_counter() - start
     clean(notebook)
+    device = environment()["device"]
     notebook.metadata["hccr_seconds"] = round(seconds)
+    notebook.metadata["hccr_machine"] = {
+        name: device[name] for name in ("cpu", "cores", "accelerator") if device[name]
+    }
     nbformat.write(notebook, path)
     return seconds
 

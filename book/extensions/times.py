@@ -25,7 +25,9 @@ def machine(metadata: dict) -> str:
     """Where a notebook ran, in words."""
     if "hccr_machine" not in metadata:
         return "a machine whose name was not recorded"
-    return "{cpu}, {cores} cores".format(**metadata["hccr_machine"])
+    known = metadata["hccr_machine"]
+    parts = [known["cpu"], f"{known['cores']} cores", known.get("accelerator")]
+    return ", ".join(filter(None, parts))
 
 
 def table(notebooks: dict[str, dict]) -> list[str]:
