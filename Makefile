@@ -84,8 +84,8 @@ lab-check: .venv/.ready  ## drive the explorer in JupyterLab, in a browser
 	$(BIN)/pytest tests/test_lab.py
 
 .PHONY: links
-links: .venv/.ready $(MATHJAX) $(DRAW) $(ATLAS)  ## follow the links to other sites; writes _build/linkcheck
-	$(BIN)/jupyter-book build . --builder linkcheck -q > /dev/null
+links: .venv/.ready $(MATHJAX) $(DRAW) $(ATLAS)  ## follow the links to other sites; names those that are broken
+	$(BIN)/jupyter-book build . --builder linkcheck --path-output _build/links -q > /dev/null
 
 .PHONY: notebooks
 notebooks: .venv/.ready  ## execute every notebook in place, for those who write them
