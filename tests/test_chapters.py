@@ -262,3 +262,19 @@ def test_the_first_cell_of_code_fetches_the_course_where_it_is_not(page, install
     # requirements.txt has ranges, which tests/test_house.py checks; constraints.txt has pins.
     assert enter == "%cd hccr" and re.fullmatch(r"%pip install .*-r requirements\.txt", install)
     assert "constraints" not in install
+
+
+# Widgets.
+
+TESTED = {"writer_sliders": "test_widgets.py", "CamExplorer": "test_explorer.py"}
+
+
+def test_every_widget_of_a_notebook_has_its_test():
+    """Each of these tests sets every control of its widget. Steppers are HTML: test_book.py."""
+    code = [cell for page in NOTEBOOKS for cell in prose.cells(prose.read(page), "code")]
+    source = "\n".join(map(prose.source, code))
+    assert "ipywidgets" not in source  # widgets are made in the library
+    imported = re.findall(r"^from hccr_lib\.viz\.(?:widgets|explorer) import (.+)$", source, re.M)
+    assert {name for names in imported for name in names.split(", ")} == set(TESTED)
+    for widget, file in TESTED.items():
+        assert f"{widget}(" in (ROOT / "tests" / file).read_text(encoding="utf-8")

@@ -3,7 +3,9 @@
 import base64
 import io
 import time
+from dataclasses import fields
 
+import ipywidgets
 import keras
 import matplotlib.pyplot as plt
 import numpy as np
@@ -13,7 +15,7 @@ from PIL import Image
 
 from hccr_lib.characters import LEVEL1, label_of, look_alikes
 from hccr_lib.datasets import normalize
-from hccr_lib.datasets.synthesis import random_writer, write
+from hccr_lib.datasets.synthesis import Writer, random_writer, write
 from hccr_lib.explain import cam, contrastive_cam
 from hccr_lib.models import melnyk_net
 from hccr_lib.viz import explorer as module
@@ -198,10 +200,50 @@ def test_another_writer_is_one_redraw(explorer, monkeypatch):
     assert len(calls) == 2
 
 
-def test_every_control_is_named(explorer):
-    controls = (explorer.text, explorer.matches, explorer.look_alike, explorer.explain)
-    controls += (explorer.other, explorer.method, explorer.shown, explorer.hand.seed, explorer.back)
-    assert all(control.description for control in controls)
+def controls(widget) -> dict[str, ipywidgets.ValueWidget]:
+    """What a reader can set below a widget, wherever it stands, by its name."""
+    if isinstance(widget, ipywidgets.HTML | ipywidgets.Label):
+        return {}
+    if isinstance(widget, ipywidgets.ValueWidget):
+        return {widget.description: widget}
+    return {k: v for child in getattr(widget, "children", ()) for k, v in controls(child).items()}
+
+
+# What has to be chosen elsewhere before a control can matter.
+BEFORE = {
+    "read so": lambda explorer: explorer.text.set_trait("value", "ji"),
+    "other class": lambda explorer: explorer.explain.set_trait("value", "other"),
+}
+STYLES = [style.name for style in fields(Writer) if style.name != "seed"]
+NAMES = ["character", "read so", "look-alikes", "writer", "attempt", "explain", "other class"]
+NAMES += ["method", "draw", *STYLES]
+
+
+def test_the_controls_are_these(explorer):
+    assert sorted(controls(explorer)) == sorted(NAMES) and explorer.back.description
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_control_changes_what_is_shown(explorer, name):
+    """Some styles are chances, of a hook say: one of a few attempts shows them."""
+    control = controls(explorer)[name]
+    if name in BEFORE:
+        BEFORE[name](explorer)
+    if isinstance(control, ipywidgets.Dropdown):
+        values = [value for _, value in control._options_full if value][:4]
+    else:
+        values = {"character": "大龙", "other class": "大龙", "writer": (8, 9)}.get(name)
+        values = values or (control.min, control.max)
+    for others in ((c, n) for c in ("己", "宁", "水") for n in range(5)):
+        if name in STYLES:
+            explorer.text.value, explorer.hand.attempt.value = others
+        shown = set()
+        for control.value in values:
+            assert "alert" not in explorer.message.value
+            shown.add((explorer.picture.picture, explorer.reading.value))
+        if len(shown) > 1 or name not in STYLES:
+            break
+    assert len(shown) > 1
 
 
 def test_its_state_can_be_drawn_for_a_page_without_a_kernel(explorer):

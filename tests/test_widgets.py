@@ -12,6 +12,7 @@ from bs4 import BeautifulSoup
 from PIL import Image
 
 from hccr_lib.datasets.synthesis import Writer, random_writer, write
+from hccr_lib.progress import progress
 from hccr_lib.viz.widgets import writer_sliders
 
 
@@ -109,3 +110,18 @@ def test_a_redraw_takes_no_longer_than_a_tenth_of_a_second_of_one_core(box):
         slider.value = float(value)
         seconds.append(time.process_time() - start)
     assert np.median(seconds) < 0.1
+
+
+def test_a_training_in_a_notebook_shows_a_bar_that_moves_and_goes(monkeypatch):
+    shown = []
+    monkeypatch.delenv("CI", raising=False)
+    monkeypatch.setattr("rich.console._is_jupyter", lambda: True)
+    monkeypatch.setattr("hccr_lib.progress._PATIENCE", -1)
+    monkeypatch.setattr("IPython.display.display", shown.append)
+    monkeypatch.setattr("time.monotonic", iter(range(99)).__next__)
+    with progress("epoch 1", 10) as advance:
+        for step in range(1, 11):
+            advance(1)
+            (bar,) = shown
+            assert (bar.value, bar.max, bar.description) == (step, 10, "epoch 1")
+    assert bar.comm is None  # closed: nothing is left on the page
