@@ -3,48 +3,24 @@
 All of "Draw a character"; and the first page of the book, which has its modules but fewer parts.
 """
 
-import functools
-import http.server
 import re
-import shutil
-import threading
 from base64 import b64decode
-from pathlib import Path
 
 import cv2
 import matplotlib as mpl
 import numpy as np
 import pytest
+from browser import BOOK, PATIENCE, Handler, chromium, opened, serving
+from playwright.sync_api import expect
 
 from hccr_lib.datasets.normalize import normalize
 from hccr_lib.datasets.strokes import stroke_template
 from hccr_lib.viz.figures import DIVERGING
 
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None:
-    pytest.skip("no Chromium here: nothing is drawn", allow_module_level=True)
-
-from playwright.sync_api import expect, sync_playwright  # noqa: E402
-
-BOOK = Path(__file__).parents[1] / "_build" / "html"
-assert (BOOK / ".built").is_file(), "there is no built book: run `make book`"
-
 TEN = "永我爱大中国水龙学家"
 FIRST_USE_BYTES = 15_000_000
 FIRST_PAGE_BYTES = 1_500_000
-PATIENCE = 60_000  # milliseconds, for a machine that is busy with other things
 ready = re.compile("network is ready")
-
-
-class Handler(http.server.SimpleHTTPRequestHandler):
-    """The server of `make serve`, which remembers what it has sent."""
-
-    def log_message(self, *_):
-        pass
-
-    def copyfile(self, source, outputfile):
-        self.server.sent[self.path.split("?")[0]] = Path(source.name).stat().st_size
-        super().copyfile(source, outputfile)
 
 
 class Unpacking(Handler):
@@ -56,43 +32,28 @@ class Unpacking(Handler):
         super().end_headers()
 
 
-def serve(handler):
-    server = http.server.ThreadingHTTPServer(
-        ("localhost", 0), functools.partial(handler, directory=BOOK)
-    )
-    server.sent = {}
-    server.page = f"http://localhost:{server.server_port}/book/draw.html"
-    server.first_page = server.page.replace("draw.html", "index.html")
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    return server
-
-
 @pytest.fixture
 def server():
-    server = serve(Handler)
-    yield server
-    server.shutdown()
+    with serving() as server:
+        yield named(server)
+
+
+def named(server):
+    """The server, with the addresses of the two pages to draw on."""
+    server.page = f"{server.address}/book/draw.html"
+    server.first_page = f"{server.address}/book/index.html"
+    return server
 
 
 @pytest.fixture(scope="module")
 def browser():
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *quiet]
-        )
+    with chromium() as browser:
         yield browser
-        browser.close()
 
 
-def opened(browser, address, **settings):
-    page = browser.new_page(**{"viewport": {"width": 1400, "height": 1000}, **settings})
-    page.set_default_timeout(PATIENCE)
-    page.asked, page.errors = [], []
-    page.on("request", lambda request: page.asked.append(request.url))
-    page.on("pageerror", lambda error: page.errors.append(error))
-    page.goto(address)
-    return page
+def elsewhere(page, server):
+    """What the page asked of anybody but its own server."""
+    return [url for url in page.asked if not url.startswith((server.address, "data:", "blob:"))]
 
 
 def begin(page):
@@ -104,15 +65,13 @@ def begin(page):
 @pytest.fixture(scope="module")
 def loaded(browser):
     """The page, its network loaded; nobody else was asked for anything."""
-    server = serve(Handler)
-    page = opened(browser, server.page)
-    begin(page)
-    yield page
-    own = (server.page.removesuffix("book/draw.html"), "data:", "blob:")
-    assert [url for url in page.asked if not url.startswith(own)] == []
-    assert page.errors == []
-    page.close()
-    server.shutdown()
+    with serving() as server:
+        page = opened(browser, named(server).page)
+        begin(page)
+        yield page
+        assert elsewhere(page, server) == []
+        assert page.errors == []
+        page.close()
 
 
 @pytest.fixture
@@ -195,11 +154,10 @@ def test_first_use_is_light_and_the_second_fetches_nothing(browser, server):
 
 
 def test_a_server_may_unpack_the_files(browser):
-    server = serve(Unpacking)
-    page = opened(browser, server.page)
-    begin(page)
-    page.close()
-    server.shutdown()
+    with serving(Unpacking) as server:
+        page = opened(browser, named(server).page)
+        begin(page)
+        page.close()
 
 
 @pytest.mark.parametrize("missing", ["network-*", "runtime-*", "manifest.json", "ort.js"])
@@ -540,8 +498,7 @@ def test_the_first_page_reads_what_is_drawn_on_it(browser, server):
     assert candidates(page)[0] == "十"
     page.locator("article").get_by_role("link", name="Draw a character").click()
     page.wait_for_url("**/draw.html")
-    own = (server.page.removesuffix("book/draw.html"), "data:", "blob:")
-    assert [url for url in page.asked if not url.startswith(own)] == []
+    assert elsewhere(page, server) == []
     assert page.errors == []
     page.close()
 
