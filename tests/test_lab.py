@@ -2,7 +2,6 @@
 
 import os
 import re
-import shutil
 import socket
 import subprocess
 import sys
@@ -11,12 +10,8 @@ import urllib.request
 
 import nbformat
 import pytest
-
-CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser")
-if CHROMIUM is None:
-    pytest.skip("no Chromium here: the explorer is not driven", allow_module_level=True)
-
-from playwright.sync_api import expect, sync_playwright  # noqa: E402
+from browser import PATIENCE, chromium, opened
+from playwright.sync_api import expect
 
 CELL = """\
 from hccr_lib.models import melnyk_net
@@ -33,6 +28,12 @@ def lab(tmp_path_factory):
         cells=[nbformat.v4.new_code_cell(CELL)], metadata={"kernelspec": kernel}
     )
     nbformat.write(notebook, folder / "explorer.ipynb")
+    settings = (
+        folder / "CONFIG_DIR" / "lab" / "user-settings" / "@jupyterlab" / "apputils-extension"
+    )
+    settings.mkdir(parents=True)
+    (settings / "themes.jupyterlab-settings").write_text('{"adaptive-theme": true}')
+    (settings / "notification.jupyterlab-settings").write_text('{"fetchNews": "false"}')
     with socket.socket() as free:
         free.bind(("localhost", 0))
         port = free.getsockname()[1]
@@ -65,25 +66,27 @@ def lab(tmp_path_factory):
 
 
 @pytest.fixture(scope="module")
-def page(lab):
+def browser():
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def page(lab, browser):
     """The notebook, its cell executed."""
-    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync"]
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(
-            executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu", *quiet]
-        )
-        page = browser.new_page(viewport={"width": 1400, "height": 1000})
-        page.set_default_timeout(60_000)
-        asked = []
-        page.on("request", lambda request: asked.append(request.url))
-        page.goto(f"{lab}/lab/tree/explorer.ipynb")
-        expect(page.get_by_text(re.compile(r"\| Idle"))).to_be_visible(timeout=60_000)
-        page.locator(".jp-CodeCell .cm-content").click()
-        page.keyboard.press("Control+Enter")
-        page.locator(".hccr-stroke-picture path").first.wait_for(state="attached")
-        yield page
-        browser.close()
-    assert [url for url in asked if not url.startswith((lab, "data:", "blob:"))] == []
+    page = opened(browser, f"{lab}/lab/tree/explorer.ipynb")
+    expect(page.get_by_text(re.compile(r"\| Idle"))).to_be_visible(timeout=PATIENCE)
+    execute(page)
+    yield page
+    page.close()
+    assert [url for url in page.asked if not url.startswith((lab, "data:", "blob:"))] == []
+
+
+def execute(page):
+    # At its beginning, which is on the screen however narrow that is.
+    page.locator(".jp-CodeCell .cm-content").click(position={"x": 5, "y": 5})
+    page.keyboard.press("Control+Enter")
+    page.locator(".hccr-stroke-picture path").first.wait_for(state="attached")
 
 
 @pytest.fixture(scope="module")
@@ -227,3 +230,28 @@ def test_everything_has_a_name(explorer):
             " || e.closest('.widget-inline-hbox')?.querySelector('label')?.textContent"
         )
         assert named.strip(), control.evaluate("e => e.outerHTML")
+
+
+def test_it_works_on_a_phone_in_the_dark_from_the_keyboard(lab, browser):
+    page = opened(
+        browser,
+        f"{lab}/doc/tree/explorer.ipynb",
+        viewport={"width": 390, "height": 844},
+        color_scheme="dark",
+    )
+    expect(page.locator("body")).to_have_attribute("data-jp-theme-light", "false")
+    files = page.locator(".jp-SideBar.jp-mod-left [data-id=filebrowser]")
+    expect(page.locator(".jp-CodeCell .cm-content")).to_be_visible()
+    if files.get_attribute("aria-selected") == "true":
+        files.click()  # else the list of files takes two thirds of the screen
+    execute(page)
+    output = page.locator(".jp-OutputArea-output:has(.hccr-stroke-picture)")
+    assert output.evaluate("each => each.scrollWidth <= each.clientWidth")
+    stroke(page, 1).focus()
+    assert changes(reading, page, lambda: page.keyboard.press("Enter"))
+    methods = page.get_by_label("method")
+    methods.focus()
+    assert changes(picture, page, lambda: page.keyboard.press("ArrowDown"))
+    page.keyboard.press("Tab")
+    expect(page.get_by_label("draw", exact=True)).to_be_focused()
+    page.close()

@@ -149,6 +149,7 @@ class CamExplorer(ipywidgets.VBox):
             layout={"flex_flow": "row wrap", "align_items": "flex-start"},
         )
         super().__init__([columns, style])
+        self.add_class("hccr-keys")  # see stroke_picture.js
         self._begin(character, character)
 
     @contextmanager

@@ -59,11 +59,21 @@ function render({ model, el }) {
     });
   }
 
+  // JupyterLab would take the arrow keys of the menus around the picture for steps between cells,
+  // but not from what has the focus and says so.
+  function keepKeys() {
+    if (!el.isConnected) return requestAnimationFrame(keepKeys);
+    el.closest(".hccr-keys")?.addEventListener("focusin", ({ target }) =>
+      target.setAttribute("data-lm-suppress-shortcuts", "true"),
+    );
+  }
+
   model.on("change:picture change:description", drawPicture);
   model.on("change:outlines", drawStrokes);
   model.on("change:erased", drawErased);
   drawPicture();
   drawStrokes();
+  keepKeys();
 }
 
 export default { render };
