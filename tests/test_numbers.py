@@ -45,10 +45,15 @@ def value(expression: str) -> float:
 
 
 @cache
+def sources(page: Path) -> list:
+    return list(check.sources(prose.read(page)))
+
+
+@cache
 def found(page: Path) -> list[tuple[check.Number, str]]:
     """The numbers of a page that it neither computes nor cites, each with its text."""
     if page.suffix == ".ipynb":
-        texts = list(check.sources(prose.read(page)))
+        texts = sources(page)
     else:  # a page without code computes nothing, but may name a record
         names = re.findall(r"`data/results/(\w+)\.json`", page.read_text(encoding="utf-8"))
         known = [number for name in names for number in check.recorded(record(name))]
@@ -181,7 +186,7 @@ def test_a_changed_number_of_the_book_is_noticed():
     """Of four digits and more nearly always, although thousands of numbers are computed."""
     noticed = []
     for page in prose.NOTEBOOKS:
-        for text, _, all in check.sources(prose.read(page)):
+        for text, _, all in sources(page):
             for number in check.measurements(check.uncited(text)):
                 if number.digits >= 4:
                     other = number._replace(value=number.value + 6 * number.half)

@@ -27,6 +27,7 @@ TO_BRITISH = {
     if american.strip()
 }
 BRITISH = set(TO_BRITISH.values())
+TEXTS = [*prose.PAGES, ROOT / "CHANGELOG.md", *sorted((ROOT / "data").rglob("README.md"))]
 OWN = set(WORDS.read_text(encoding="utf-8").split())
 
 WORD = re.compile(r"[^\W\d_]{2,}(?:['’-][^\W\d_]+)*")
@@ -65,7 +66,7 @@ def docstrings(module: Path) -> str:
     return "\n".join(ast.get_docstring(node) or "" for node in nodes if isinstance(node, kinds))
 
 
-@pytest.mark.parametrize("page", prose.PAGES, ids=prose.name)
+@pytest.mark.parametrize("page", TEXTS, ids=prose.name)
 def test_every_word_is_spelled_right(page):
     wrong = [(word, text) for _, text in prose.prose(page) for word in misspelled(text)]
     assert wrong == []
@@ -81,7 +82,7 @@ def test_every_word_of_a_docstring_is_spelled_right(module):
 def test_the_list_of_words_is_sorted_and_needed():
     words = WORDS.read_text(encoding="utf-8").split()
     assert words == sorted(set(words), key=lambda word: (word.lower(), word))
-    used = {word for page in prose.PAGES for _, text in prose.prose(page) for word in plain(text)}
+    used = {word for page in TEXTS for _, text in prose.prose(page) for word in plain(text)}
     for module in (ROOT / "hccr_lib").rglob("*.py"):
         used |= plain(docstrings(module))
     assert [word for word in words if word not in used] == []
