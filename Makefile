@@ -50,7 +50,7 @@ check: .venv/.ready  ## ruff: lint and format
 
 # The tests of built pages and of JupyterLab have targets of their own.
 without = $(1:%=--ignore=tests/test_%.py)
-UNIT := -n 2 --dist worksteal $(call without,book pages draw atlas_page lab)
+UNIT := -n 2 --dist worksteal $(call without,book pages reference_pages draw atlas_page lab)
 
 .PHONY: unit
 unit: .venv/.ready  ## unit tests, Keras on TensorFlow
@@ -73,7 +73,7 @@ notebooks-check: .venv/.ready  ## run every notebook; compare the outputs that m
 
 .PHONY: book-check
 book-check: $(BOOK)  ## test the built pages
-	$(BIN)/pytest tests/test_book.py
+	$(BIN)/pytest tests/test_book.py tests/test_reference_pages.py
 
 .PHONY: draw-check
 draw-check: $(BOOK)  ## draw on the live page and look characters up in the atlas, in a browser
