@@ -179,7 +179,7 @@ $(DRAW): book/draw.py book/node_modules/.ready data/strokes.npz data/fonts/HCCRS
 $(ATLAS): book/atlas.py data/atlas.npz data/strokes.npz $(wildcard hccr_lib/datasets/*.py) .venv/.ready
 	$(BIN)/python book/atlas.py
 
-$(BOOK): .venv/.ready $(MATHJAX) $(DRAW) $(ATLAS) _config.yml _toc.yml README.md data/README.md $(NOTEBOOKS) $(LIBRARY) \
+$(BOOK): .venv/.ready $(MATHJAX) $(DRAW) $(ATLAS) _config.yml _toc.yml README.md CHANGELOG.md data/README.md $(NOTEBOOKS) $(LIBRARY) \
          $(shell find book data/fonts -type f -not -path '*/node_modules/*' -not -path '*/mathjax/*' \
            -not -path '*/draw-data/*' -not -path '*/atlas-data/*')
 	rm -rf _build
