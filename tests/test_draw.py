@@ -182,9 +182,10 @@ def test_a_browser_that_lacks_something_is_told_so(browser, server):
     page.close()
 
 
-def test_a_page_opened_as_a_file_says_what_to_do(browser):
+@pytest.mark.parametrize("name", ["draw.html", "index.html"])
+def test_a_page_opened_as_a_file_says_what_to_do(browser, name):
     page = browser.new_page()
-    page.goto((BOOK / "book" / "draw.html").as_uri())
+    page.goto((BOOK / "book" / name).as_uri())
     expect(page.get_by_role("alert")).to_contain_text("make serve")
     expect(page.locator("#draw-live-page")).to_be_hidden()
     page.close()
