@@ -24,6 +24,8 @@ FONT = Path(__file__).parents[2] / "data" / "fonts" / "HCCRSansSC-Regular.otf"
 CHINESE = re.compile(r"[\u2e80-\u9fff\uf900-\ufaff\uff00-\uffef]")
 ICON_SCRIPT = re.compile(r"<(script|link)\b[^>]*\bfontawesome\.js[^>]*>(\s*</script>)?")
 SEARCH_BUTTON = re.compile(r'(<button\b[^>]*\bsearch-button-field\b[^>]*) aria-label="Search"')
+PARAMETERS = re.compile(r'<dl>\n((?:<dd><em class="sig-param">.*</dd>\n)+)</dl>')
+UNFOLD = re.compile(r'(>([^<]+)</a><details[^>]*><summary)(><span class="toctree-toggle")')
 TABLE = re.compile(r'<table border="1" class="dataframe">.*?</table>', re.DOTALL)
 FIGURE = re.compile(r'(<figure\b[^>]*class="hccr-figure"[^>]*>)((?:<img\b[^>]*>)+)')
 
@@ -78,6 +80,13 @@ def mend_body(app: Sphinx, page: str, template: str, context: dict, doctree: obj
     body = body.replace('<th class="head"><p></p></th>', "<td></td>")
     # MyST-NB names what it folds "Toggle hidden content" over the words that one sees.
     body = body.replace('<summary aria-label="Toggle hidden content">', "<summary>")
+    # Sphinx writes the parameters of a long signature as definitions of nothing.
+    body = PARAMETERS.sub(
+        lambda found: (
+            found[1].replace("<dd>", '<span class="sig-line">').replace("</dd>", "</span>")
+        ),
+        body,
+    )
     # A list holds list items; doc-biblioentry is deprecated.
     context["body"] = body.replace('role="doc-biblioentry"', 'role="listitem"')
 
@@ -92,6 +101,8 @@ def finish_pages(app: Sphinx, exception: Exception | None) -> None:
         text = ICON_SCRIPT.sub("", text)
         # The button that says "Search Ctrl+K" is named so, not only "Search".
         text = SEARCH_BUTTON.sub(r"\1", text)
+        # The arrow that unfolds pages below a page says of which.
+        text = UNFOLD.sub(r'\1 aria-label="Pages of \2"\3', text)
         page.write_text(text, encoding="utf-8")
         used |= dict.fromkeys(CHINESE.findall(unescape(text)), page.name)
     write_web_font(used, Path(app.outdir) / "_static" / "hccr-sans-sc.woff2")
