@@ -1,7 +1,7 @@
 """The CAM explorer in JupyterLab, driven in a real browser: mouse, keyboard and menus."""
 
+import json
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -75,14 +75,18 @@ def browser():
 def page(lab, browser):
     """The notebook, its cell executed."""
     page = opened(browser, f"{lab}/lab/tree/explorer.ipynb")
-    expect(page.get_by_text(re.compile(r"\| Idle"))).to_be_visible(timeout=PATIENCE)
-    execute(page)
+    execute(page, lab)
     yield page
     page.close()
     assert [url for url in page.asked if not url.startswith((lab, "data:", "blob:"))] == []
 
 
-def execute(page):
+def execute(page, lab):
+    def idle():
+        with urllib.request.urlopen(f"{lab}/api/kernels") as kernels:
+            return [each["execution_state"] for each in json.load(kernels)] == ["idle"]
+
+    assert soon(page, idle, seconds=PATIENCE / 1000)
     # At its beginning, which is on the screen however narrow that is.
     page.locator(".jp-CodeCell .cm-content").click(position={"x": 5, "y": 5})
     page.keyboard.press("Control+Enter")
@@ -127,9 +131,9 @@ def stroke(page, number):
     return page.get_by_role("button", name=f"Stroke {number} of 3")
 
 
-def soon(page, true):
-    """Whether `true()` within five seconds: picture and table arrive in messages of their own."""
-    for _ in range(100):
+def soon(page, true, seconds=5):
+    """Whether `true()` before long: picture and table arrive in messages of their own."""
+    for _ in range(round(20 * seconds)):
         if true():
             return True
         page.wait_for_timeout(50)
@@ -244,7 +248,7 @@ def test_it_works_on_a_phone_in_the_dark_from_the_keyboard(lab, browser):
     expect(page.locator(".jp-CodeCell .cm-content")).to_be_visible()
     if files.get_attribute("aria-selected") == "true":
         files.click()  # else the list of files takes two thirds of the screen
-    execute(page)
+    execute(page, lab)
     output = page.locator(".jp-OutputArea-output:has(.hccr-stroke-picture)")
     assert output.evaluate("each => each.scrollWidth <= each.clientWidth")
     stroke(page, 1).focus()
