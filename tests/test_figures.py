@@ -2,7 +2,10 @@
 
 import base64
 import io
+import json
+import re
 import warnings
+from pathlib import Path
 
 import matplotlib
 import matplotlib.pyplot as plt
@@ -17,6 +20,8 @@ from hccr_lib.viz import figures
 from hccr_lib.viz.figures import contact_sheet, overlay, show, stepper, use_course_style
 
 matplotlib.use("agg")
+
+NOTEBOOKS = sorted((Path(__file__).parents[1] / "notebooks").glob("*.ipynb"))
 
 
 @pytest.fixture(autouse=True)
@@ -240,3 +245,31 @@ def test_a_contact_sheet_refuses_what_it_cannot_lay_out(arguments, message):
 def test_the_palette_differs_in_lightness_too():
     grey = sorted(np.dot(to_rgb(c), (0.299, 0.587, 0.114)) for c in figures.PALETTE)
     assert grey[-1] - grey[0] > 0.5
+
+
+# One look for all notebooks.
+
+COLOURMAPS = {'"gray"', '"cividis"', "SEQUENTIAL", "DIVERGING"}  # and lists of named colours
+OWN_LOOK = re.compile(r"rcParams|rc_context|set_cmap|plt\.style|get_cmap|colormaps\[|\bcm\.\w")
+
+
+def foreign_look(source: str) -> list[str]:
+    """Colour maps that aren't the course's, and settings that `use_course_style` makes for all."""
+    maps = re.findall(r"""\bcmap\s*=\s*("\w+"|'\w+'|[A-Z]\w*)(?!\w*\()""", source)
+    return [each for each in maps if each not in COLOURMAPS] + OWN_LOOK.findall(source)
+
+
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.name)
+def test_a_notebook_draws_as_all_do(path):
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    code = "\n".join("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+    assert foreign_look(code) == []
+    assert "use_course_style()" in code or "plt" not in code
+
+
+@pytest.mark.parametrize(
+    "source", ['imshow(x, cmap="jet")', "imshow(x, cmap=CMAP)", 'mpl.rcParams["font.size"] = 3']
+)
+def test_another_look_is_found(source):
+    assert foreign_look(source)
+    assert foreign_look('imshow(x, cmap="cividis")') == []
