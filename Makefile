@@ -73,7 +73,7 @@ notebooks-check: .venv/.ready  ## run every notebook; compare the outputs that m
 
 .PHONY: book-check
 book-check: $(BOOK)  ## test the built pages
-	$(BIN)/pytest tests/test_book.py tests/test_reference_pages.py
+	$(BIN)/pytest -n 2 tests/test_book.py tests/test_reference_pages.py tests/test_pages.py
 
 .PHONY: draw-check
 draw-check: $(BOOK)  ## draw on the live page and look characters up in the atlas, in a browser
