@@ -8,6 +8,8 @@ import sys
 import keras
 import pytest
 
+from hccr_lib.training import device_found, record
+
 # Dropout is left out: each device draws its own.
 SCRIPT = """
 import json, sys
@@ -58,3 +60,22 @@ def test_two_devices_lose_what_one_loses(tmp_path):
     assert two["synchronized"] == []
     assert one["losses"][-2] < one["losses"][0] - 0.1  # it learns at all
     assert two["losses"] == pytest.approx(one["losses"], rel=2e-3)
+
+
+@pytest.mark.parametrize(
+    ("accelerator", "count", "expected"),
+    [
+        ("Tesla T4", 2, "the GPU, a Tesla T4"),
+        (None, 2, "the CPU: 2 cores, no GPU"),
+        (None, 1, "the CPU: 1 core, no GPU"),
+    ],
+)
+def test_the_device_is_named(monkeypatch, accelerator, count, expected):
+    monkeypatch.setattr(record, "_accelerator_model", lambda: accelerator)
+    monkeypatch.setattr(record, "cores", lambda: count)
+    assert device_found() == expected
+
+
+def test_the_device_is_that_of_the_record():
+    named = record.environment()["device"]["accelerator"]
+    assert (named or "no GPU") in device_found()

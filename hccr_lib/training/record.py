@@ -110,6 +110,18 @@ def _device():
     }
 
 
+def device_found():
+    """What a training here runs on, in words.
+
+    Returns:
+        A str such as "the GPU, a Tesla T4" or "the CPU: 2 cores, no GPU".
+    """
+    accelerator = _accelerator_model()
+    if accelerator:
+        return f"the GPU, a {accelerator}"
+    return f"the CPU: {cores()} core{'s' * (cores() != 1)}, no GPU"
+
+
 def _accelerator_model():
     backend = keras.backend.backend()
     if backend == "tensorflow":

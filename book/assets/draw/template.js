@@ -33,5 +33,6 @@ export function drawTemplate(svg, strokes, worth = null, notes = []) {
     const at = [x - (0.045 * (next[0] - x)) / length, y - (0.045 * (next[1] - y)) / length];
     return element("text", { x: 100 * at[0], y: 100 * at[1] }, i + 1);
   });
+  svg.classList.add("taught");
   svg.replaceChildren(...shapes, ...numbers);
 }
