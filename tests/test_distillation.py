@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from keras import ops
 
 from hccr_lib.models import melnyk_net, resnet18
+from hccr_lib.models.backend import fastest_jit
 from hccr_lib.training import train
 from hccr_lib.training.distillation import (
     Distiller,
@@ -93,7 +94,7 @@ def test_without_weights_the_distiller_is_the_student():
     student = small()
     distiller = Distiller(student, small(0.25), logits=0.0, attention=0.0)
     for model in (student, distiller):
-        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
+        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=fastest_jit())
     pictures, labels = images()
     plain, distilled = (m.evaluate(pictures, labels, verbose=0) for m in (student, distiller))
     assert distilled == pytest.approx(plain, rel=1e-5)
@@ -108,7 +109,7 @@ def test_each_term_alone_is_what_fit_adds_to_the_cross_entropy(only):
         kernel.assign(np.random.default_rng(seed).normal(size=kernel.shape))
     distiller = Distiller(student, teacher, temperature=3.0, **weights)
     for model in (student, distiller):
-        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=False)
+        model.compile("sgd", "sparse_categorical_crossentropy", jit_compile=fastest_jit())
     pictures, labels = images()
     pairs = [f"conv{block}_{2 if block == 1 else 3}_relu" for block in (1, 2, 3, 4, 5)]
     seen = [
@@ -135,7 +136,7 @@ def test_the_student_learns_and_the_teacher_stays():
     before = [np.array(weight) for weight in teacher.get_weights()]
     start = [np.array(weight) for weight in student.get_weights()]
     distiller = Distiller(student, teacher)
-    distiller.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
+    distiller.compile("adam", "sparse_categorical_crossentropy", jit_compile=fastest_jit())
     pictures, labels = images(64)
     history = distiller.fit(pictures, labels, epochs=4, verbose=0).history["loss"]
     assert history[-1] < history[0]
@@ -153,7 +154,7 @@ def test_networks_of_another_kind_are_taught_by_named_pairs():
     teacher = resnet18(num_classes=CLASSES, width=0.125, input_size=16)
     pairs = [("conv3_3_relu", "block1_2_relu"), ("conv4_3_relu", "block2_2_relu")]
     distiller = Distiller(small(), teacher, pairs=pairs)
-    distiller.compile("adam", "sparse_categorical_crossentropy", jit_compile=False)
+    distiller.compile("adam", "sparse_categorical_crossentropy", jit_compile=fastest_jit())
     pictures, labels = images()
     assert np.isfinite(distiller.fit(pictures, labels, verbose=0).history["loss"][0])
 
