@@ -4,6 +4,7 @@
 function nameOf(box) {
   const figure = box.closest("figure")?.querySelector("figcaption strong");
   if (figure) return `${figure.textContent} Scrolls sideways.`;
+  if (box.querySelector("img")) return "Picture. Scrolls sideways.";
   if (box.matches(".math")) return "Formula. Scrolls sideways.";
   const heads = [...box.querySelectorAll("thead th")].map((cell) => cell.textContent.trim());
   return `Table: ${heads.filter(Boolean).slice(0, 4).join(", ")}. Scrolls sideways.`;
