@@ -125,6 +125,20 @@ def test_axe_finds_nothing_serious_and_a_phone_shows_all(page, address, path):
     assert stuck(page) == []
 
 
+@pytest.mark.parametrize("path", ["book/draw.html", "book/atlas.html#鲍"])
+def test_what_a_live_page_shows_can_be_read_and_reached(page, address, path):
+    page.emulate_media(color_scheme="dark")
+    page.set_viewport_size(PHONE)
+    page.goto(f"{address}/{path}")
+    if "draw" in path:
+        page.locator("#draw-samples button").first.click()
+        page.locator("#draw-result").wait_for()
+    else:
+        page.get_by_text("Stroke by stroke").last.click()
+    assert violations(page, *SAME) == []
+    assert stuck(page) == []
+
+
 def test_the_menus_of_a_phone_can_be_read(page, address):
     page.set_viewport_size(PHONE)
     page.goto(f"{address}/book/index.html")
