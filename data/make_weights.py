@@ -171,21 +171,29 @@ def main() -> None:
         parser.error(f"scale {scale} has none of the variants {arguments.variants!r}")
     shipped = PRETRAINED / "synthetic"
     out = arguments.out or (Path("weights-tiny") if scale == "tiny" else shipped)
+    runs = arguments.runs / f"weights-{scale}"
+    asked: set[str] = set()  # what networks have in common is asked for once
     for variant, (settings, trainings) in SCALES[scale].items():
         if variant in arguments.variants:
-            make(variant, settings, trainings, arguments.runs / f"weights-{scale}", out)
+            make(variant, settings, trainings, runs, out, asked)
 
 
 def usual_scale() -> str:
     return "full" if accelerators() else "quick"
 
 
-def make(variant: str, settings: dict, trainings: dict, runs: Path, out: Path) -> None:
+def make(
+    variant: str, settings: dict, trainings: dict, runs: Path, out: Path, asked: set[str]
+) -> None:
     """Trains one network, and writes its weights once all of its trainings are finished."""
     folders = {name: runs / name for name in trainings}
     for name, options in trainings.items():
         command = ["train", str(folders[name]), *options.format_map(folders).split()]
-        print(f"hccr {' '.join(command)}", flush=True)
+        line = f"hccr {' '.join(command)}"
+        if line in asked:
+            continue
+        asked.add(line)
+        print(line, flush=True)
         subprocess.run([sys.executable, "-m", "hccr_lib", *command], check=True)
 
     # Built anew, it computes in float32 whatever it was trained in.
