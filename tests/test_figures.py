@@ -142,6 +142,7 @@ def test_a_stepper_shows_its_first_frame_and_describes_each(shown):
     assert (slider["min"], slider["max"], slider["value"]) == ("0", "2", "0")
     assert slider["aria-label"] and slider["aria-valuetext"] == "x<1"
     assert shown.output.get_text() == "x<1"
+    assert shown.output["aria-live"] == "off"  # not said twice
     assert not shown.select("script")
     assert plt.get_fignums() == []
 

@@ -125,12 +125,13 @@ def stepper(
         "this.setAttribute('aria-valuetext', label);"
     )
     first = html.escape(labels[0])
+    # The slider itself tells a screen reader its label; the output would say it once more.
     slider = (
         '<div style="display:flex;gap:.75rem;align-items:center;flex-wrap:wrap;margin-top:.5rem">'
         f'<input type="range" min="0" max="{len(frames) - 1}" value="0" step="1" '
         f'aria-label="Step through figure {html.escape(number)}" aria-valuetext="{first}" '
         f'style="flex:1 1 12rem;min-width:8rem" oninput="{html.escape(handler)}">'
-        f'<output style="flex:1 1 12rem">{first}</output></div>'
+        f'<output aria-live="off" style="flex:1 1 12rem">{first}</output></div>'
     )
     display(HTML(_figure(images + slider, number=number, caption=caption, alt=alt)))
 
