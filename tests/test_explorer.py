@@ -248,8 +248,9 @@ def test_every_control_changes_what_is_shown(explorer, name):
 
 def test_its_state_can_be_drawn_for_a_page_without_a_kernel(explorer):
     explorer.picture.erased = [2]
-    figure = explorer.figure()
-    _, right = figure.axes
+    figure = explorer.figure(limit=0.5)
+    left, right = figure.axes
+    assert left.images[0].get_clim() == (-0.5, 0.5)
     assert "without stroke 3" in figure.get_suptitle()
     lengths = sorted(bar.get_width() for bar in right.patches)
     np.testing.assert_allclose(lengths, np.sort(explorer.seen.probabilities)[-5:], rtol=1e-6)

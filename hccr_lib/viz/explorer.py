@@ -258,11 +258,14 @@ class CamExplorer(ipywidgets.VBox):
             title += ", without stroke " + ", ".join(str(stroke + 1) for stroke in seen.erased)
         return title
 
-    def figure(self) -> Figure:
-        """The state as a matplotlib figure: the picture and the five most probable readings."""
+    def figure(self, limit: float | None = None) -> Figure:
+        """The state as a matplotlib figure: the picture and the five most probable readings.
+
+        `limit`: the value with the deepest colour; None: the largest of the map.
+        """
         seen = self.seen
         fig, (left, right) = plt.subplots(1, 2, figsize=(6.4, 2.5), width_ratios=(1, 1.4))
-        overlay(left, seen.image, seen.map)
+        overlay(left, seen.image, seen.map, limit=limit)
         fig.suptitle(self._title(), x=0.02, ha="left", size="medium")  # wider than the picture
         for mask in seen.strokes[list(seen.erased)]:
             left.contour(mask, [0.5], colors="#555", linewidths=0.8, linestyles="dashed")
