@@ -30,12 +30,14 @@ from .cli_train import train
 # Nothing heavy is imported up here: `hccr --help` answers at once.
 
 app = typer.Typer(
-    help="Handwritten Chinese characters: make them, learn to read them, measure how well.",
+    help="Handwritten Chinese characters: read them, make them, train a network, measure how well.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+app.command()(recognize)  # first, since it needs nothing else
 
 
 @app.command()
@@ -44,7 +46,8 @@ def evaluate(
     model: Annotated[
         str | None,
         typer.Option(
-            help="A run folder, .keras file, Melnyk-Net.hdf5 or shipped network (see hccr info)."
+            help="A run folder, .keras file, Melnyk-Net.hdf5 or shipped network (see hccr info). "
+            "Default: melnyk_net_c."
         ),
     ] = None,
     split: Split = None,
@@ -129,7 +132,6 @@ def synthesize(
 
 
 app.command()(train)
-app.command()(recognize)
 app.command()(export)
 
 

@@ -10,7 +10,8 @@ import typer
 
 DATASET_HELP = (
     "A name (synthetic, icdar2013-sample, hwdb-sample, casia-hwdb), a .gnt file, a folder of "
-    ".gnt files (one a writer), or a folder of pictures named by character."
+    ".gnt files (one a writer), or a folder of pictures named by character (丁.png, 丁_2.png, "
+    "丁/2.png)."
 )
 CHARACTERS_HELP = (
     "The classes: a text of distinct characters, a text file of them, or a dataset whose "
@@ -31,7 +32,10 @@ def bad_input_is_one_line() -> Iterator[None]:
     try:
         yield
     except (ValueError, OSError, ImportError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
+        text = str(error)
+        if isinstance(error, OSError) and error.filename and error.strerror:
+            text = f"{error.filename}: {error.strerror}"  # without "[Errno 13]"
+        lines = text.strip().splitlines() or [type(error).__name__]
         typer.echo(f"hccr: {lines[0]}", err=True)
         raise typer.Exit(2) from None
 

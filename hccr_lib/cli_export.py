@@ -49,6 +49,7 @@ def export(
             resize_images(fresh(characters, n, seed=seed, epoch=epoch)[0], side)
             for epoch, n in enumerate((_CALIBRATION, _COMPARED))
         )
+        out.parent.mkdir(parents=True, exist_ok=True)
         has_maps = write(network, out, characters, calibration=seen if int8 else None)
         found = compare(out, network, new)
     typer.echo(

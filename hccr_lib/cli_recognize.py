@@ -42,7 +42,7 @@ def recognize(
         typer.Option(
             metavar="NAME|FILE",
             help="A network that comes with the course (see hccr info), an .onnx file of hccr "
-            "export, or whatever hccr evaluate takes. Default: the course's fastest.",
+            "export, or whatever hccr evaluate takes. Default: student, the fastest.",
         ),
     ] = None,
     cam: Annotated[
@@ -184,6 +184,8 @@ def _drawing(folder: Path, files: list[str]) -> Callable:
     from .files import atomic_file
     from .overlay import overlay_png
 
+    if folder.exists() and not folder.is_dir():
+        raise ValueError(f"{folder}: --cam takes a folder, and this is a file")
     folder.mkdir(parents=True, exist_ok=True)
     taken = {Path(file).resolve() for file in files}
     numbers: dict[Path, int] = {}

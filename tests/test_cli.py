@@ -17,6 +17,7 @@ from hccr_lib.characters import LEVEL1
 from hccr_lib.cli import app
 from hccr_lib.datasets import Sample, load, read_gnt, write_gnt
 from hccr_lib.datasets.normalize import resize_images
+from hccr_lib.evaluation import DEFAULT_MODEL
 from hccr_lib.models import melnyk_net, weights
 from hccr_lib.training.batches import Batches
 
@@ -77,8 +78,9 @@ def test_help_is_quick_and_teaches(tmp_path):
         [sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=True
     )
     assert run.stdout.splitlines()[-1] == "[]"
-    for command in ("evaluate", "prepare", "synthesize", "train", "info"):
+    for command in ("recognize", "evaluate", "prepare", "synthesize", "train", "info"):
         assert command in run.stdout
+    assert DEFAULT_MODEL in succeeds("evaluate", "--help")
     for command in ("evaluate", "prepare", "synthesize", "train"):
         assert f"hccr {command} " in succeeds(command, "--help")
 
@@ -449,6 +451,10 @@ def test_a_shipped_network_is_found_by_name(tmp_path, monkeypatch):
         (("evaluate", "A", "--model", "SIX", "--top", "7"), "top must be 1 to 6, received 7"),
         (("evaluate", "TEXT", "--model", "SIX"), "is this a .gnt file?"),
         (("prepare", "EMPTY"), "neither a .gnt file nor a folder"),
+        (
+            ("prepare", "UNNAMED"),
+            "(skipped 1: no character in the file name); name pictures 丁.png",
+        ),
         (("prepare", "hwdb-sample"), "hwdb-sample: not found"),
         (("prepare", "A", "--split", "test"), "a path has no split"),
         (("synthesize", "OUT", "--characters", "大大"), "'大' stands there 2 times"),
@@ -489,6 +495,8 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, network, tmp_
         if record is not None:
             (folder / "record.json").write_text(record, encoding="utf-8")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "unnamed").mkdir()
+    (tmp_path / "unnamed" / "a.png").touch()
     (tmp_path / "notes.txt").write_text("no network, and no handwriting either\n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe\xfa")
     (tmp_path / "full").mkdir()
@@ -500,6 +508,7 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, network, tmp_
         "TEXT": tmp_path / "notes.txt",
         "BINARY": tmp_path / "binary",
         "EMPTY": tmp_path / "empty",
+        "UNNAMED": tmp_path / "unnamed",
         "FULL": tmp_path / "full",
         "OUT": tmp_path / "out",
         **{name.upper(): tmp_path / name for name in ("nameless", "wrong", "broken", "unfinished")},

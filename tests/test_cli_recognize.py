@@ -181,7 +181,8 @@ def test_wrong_options_are_one_line(network, here, tmp_path):
         ("file", (), "file: not a network that Keras reads"),
         (network, ("--top", 9), "top must be 1 to 8, received 9"),
         (plain, ("--cam", "out"), "has no class activation maps"),
-        (network, ("--cam", "file"), "File exists"),
+        (network, ("--cam", "file"), "file: --cam takes a folder"),
+        (network, ("--cam", "file/maps"), "hccr: file/maps: Not a directory"),
     ):
         result = hccr(model, "a.png", *arguments)
         assert result.exit_code == 2, words

@@ -188,7 +188,7 @@ def test_the_command_writes_and_compares(tmp_path, monkeypatch):
     model.save(tmp_path / "model.keras")
     record = f'{{"finished": true, "settings": {{}}, "epochs": [], "characters": "{CHARACTERS}"}}'
     (tmp_path / "record.json").write_text(record, encoding="utf-8")
-    out = tmp_path / "net.onnx"
+    out = tmp_path / "new" / "net.onnx"
     result = CliRunner().invoke(app, ["export", str(tmp_path), str(out)])
     assert result.exit_code == 0, result.output
     assert "with maps" in result.output and "100.0 %" in result.output

@@ -113,9 +113,11 @@ def _prepare(path: Path, files: list[Path], sizes: list[int], folder: Path, skip
             advance(size)
         images.write(buffer[:filled])
         if not labels:
+            reasons = ", ".join(f"{count:,}: {reason}" for reason, count in skipped.items())
+            hint = "; name pictures 丁.png, 丁_2.png or 丁/2.png" if skipped[NAMELESS] else ""
             raise DatasetError(
                 f"{path}: no sample of a level 1 character among {len(files)} files "
-                f"(skipped: {dict(skipped)})"
+                f"(skipped {reasons or 0}){hint}"
             )
         images.seek(0)
         _write_header(images, len(labels))
