@@ -86,10 +86,16 @@ class Recognizer:
         has_maps: Whether it can say where it looks.
 
     Raises:
+        TypeError: A network itself.
         ValueError: No such network, or a file that is none; the message names it.
     """
 
     def __init__(self, model: str | os.PathLike = DEFAULT_MODEL):
+        if not isinstance(model, (str, os.PathLike)):
+            kind = type(model).__name__
+            raise TypeError(
+                f"model is a name or a path; save a Keras model first. Received: {kind}"
+            )
         self._network = open_network(model)
         self.name = self._network.name
         self.characters = self._network.characters
@@ -119,7 +125,7 @@ class Recognizer:
         Raises:
             PictureError: A file that can't be read, or a picture that holds no character, or
                 several (`SeveralCharacters`). `stream` goes on after such a picture.
-            TypeError: One picture, not in a list.
+            TypeError: One picture, not in a list; or one that is none of these.
             ValueError: An array that is no picture, more candidates than the network has classes,
                 or maps of a network that has none.
         """
@@ -270,6 +276,9 @@ def _pixels(picture: Picture) -> np.ndarray:
         return picture
     if isinstance(picture, bytes):
         return _of_bytes(picture)
+    if not isinstance(picture, (str, os.PathLike)):
+        kind = type(picture).__name__
+        raise TypeError(f"a picture is a path, a file's bytes or a uint8 array. Received: {kind}")
     with open(os.fspath(picture), "rb") as file:
         # What flows can't be read from the middle, as decoders do.
         if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):

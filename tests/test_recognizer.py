@@ -136,7 +136,7 @@ def test_one_picture_is_not_taken_for_its_parts(tiny, one):
 
 @pytest.mark.parametrize("wrong", [7, None, ["a.png"]])
 def test_what_is_no_picture_is_a_type_error(tiny, wrong):
-    with pytest.raises(TypeError):
+    with pytest.raises(TypeError, match=rf"a picture is a path.* {type(wrong).__name__}$"):
         tiny.recognize([wrong])
     for array in (np.zeros((4, 4), np.float32), np.zeros((4, 4, 4), np.uint8)):
         with pytest.raises(ValueError, match="bitmap_of_photo takes uint8"):
@@ -368,6 +368,11 @@ def test_a_network_without_a_pooling_head_has_no_maps(tmp_path):
     assert best(network, picture("口")) == "口"
     with pytest.raises(ValueError, match="tiny has no class activation maps"):
         network.stream([], maps=True)
+
+
+def test_a_network_itself_is_to_be_saved_first(tiny):
+    with pytest.raises(TypeError, match=r"save a Keras model first\. Received: Recognizer$"):
+        Recognizer(tiny)
 
 
 def test_an_unknown_network_is_named_beside_those_there_are():
