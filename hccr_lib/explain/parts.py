@@ -55,6 +55,7 @@ def pooled_head(model):
         pooling,
         (layers.GlobalAveragePooling2D, *WEIGHTED),
         "global average pooling (plain or weighted) and one dense layer",
+        " grad_cam and its relatives, given layer=..., need no pooling.",
     )
     if isinstance(pooling, layers.GlobalAveragePooling2D) and (
         pooling.keepdims or pooling.data_format != "channels_last"
@@ -129,12 +130,12 @@ def _last_layer(tensor):
         tensor = inputs[0]
 
 
-def _expect(model, layer, kinds, ending):
+def _expect(model, layer, kinds, ending, instead=""):
     if not isinstance(layer, kinds):
         last = " > ".join(type(each).__name__ for each in model.layers[-4:])
         raise ValueError(
             f"an explanation needs a model that ends in {ending}; layer {layer.name!r} is in the "
-            f"way. Received: ... > {last}"
+            f"way.{instead} Received: ... > {last}"
         )
 
 
