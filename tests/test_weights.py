@@ -131,6 +131,11 @@ def test_weights_of_another_network_are_refused(published, other):
         melnyk_net(**options, weights=path)
 
 
+def test_what_is_no_weights_is_told_what_is():
+    with pytest.raises(ValueError, match=r'"synthetic".*\.keras.*weights=\'imagenet\''):
+        melnyk_net("C", weights="imagenet", **SMALL)
+
+
 @pytest.mark.parametrize("damage", ["empty", "half", "text", "no names", "not a number"])
 def test_a_damaged_file_is_named(published, tmp_path, damage):
     _, path = published

@@ -192,7 +192,8 @@ def load_weights(model, weights):
     path = Path(weights)
     if not path.name.endswith((".keras", ".weights.h5", ".hdf5")):
         raise ValueError(
-            f"weights must be None or the path of a .keras, .weights.h5 or .hdf5 file. "
+            'weights must be None, "synthetic" for a network of those that `hccr info` names, or '
+            "the path of a .keras, .weights.h5 or .hdf5 file. "
             f"Received: weights={str(weights)!r}"
         )
     if not path.is_file():
