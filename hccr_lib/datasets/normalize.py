@@ -224,7 +224,8 @@ def bitmap_of_photo(image: np.ndarray) -> np.ndarray:
     contrast = flat[~ink].mean() - flat[ink].mean()
     if contrast < max(MIN_CONTRAST, MIN_CONTRAST_TO_NOISE * flat[~ink].std()):
         raise PictureError(
-            f"the picture is blank: ink and ground differ by {contrast:.0f} of 255 grey levels"
+            "the picture is blank, or lit too unevenly to tell: ink and ground differ by "
+            f"{contrast:.0f} of 255 grey levels"
         )
     ink = _without_dust(ink)
     black = min(np.percentile(flat[ink], 2), 254)  # a ground that is misjudged may be darker
