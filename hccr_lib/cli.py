@@ -108,7 +108,9 @@ def prepare(dataset: Data, split: Split = None, skip_faulty: SkipFaulty = False)
 
 @app.command()
 def synthesize(
-    out: Annotated[Path, typer.Argument(help="The folder for writer-00000.gnt and so on.")],
+    out: Annotated[
+        Path, typer.Argument(metavar="OUT_DIR", help="The folder for writer-00000.gnt and so on.")
+    ],
     characters: Annotated[str, typer.Option(help=CHARACTERS_HELP)] = "level1",
     writers: Annotated[int, typer.Option(min=1, help="How many writers, one file each.")] = 10,
     samples: Annotated[int, typer.Option(min=1, help="Of each character by each writer.")] = 1,

@@ -13,9 +13,13 @@ _CALIBRATION, _COMPARED = 64, 256
 
 def export(
     model: Annotated[
-        str, typer.Argument(help="A shipped network (see hccr info), a run folder or .keras file.")
+        str,
+        typer.Argument(
+            metavar="MODEL",
+            help="A shipped network (see hccr info), a run folder or .keras file.",
+        ),
     ],
-    out: Annotated[Path, typer.Argument(help="The .onnx file.")],
+    out: Annotated[Path, typer.Argument(metavar="OUT", help="The .onnx file.")],
     int8: Annotated[
         bool,
         typer.Option(

@@ -62,6 +62,8 @@ def recognize(
 
     A picture shows one handwritten character: a photograph, a scan, a screenshot, of any size
     and colour, dark on light or light on dark. One that seems to hold several is not guessed at.
+    Whatever stands out from the paper is taken for ink, also the edge of a shadow or of the sheet:
+    crop a photograph to the character.
 
     - `hccr recognize photo.jpg`
     - `hccr recognize scans/ 'more/**/*.png' --top 3 --cam maps/`

@@ -25,7 +25,9 @@ _WORTH_PROCESSES = 4_000
 
 
 def train(
-    run_dir: Annotated[Path, typer.Argument(help="The folder of the run; made, or resumed.")],
+    run_dir: Annotated[
+        Path, typer.Argument(metavar="RUN_DIR", help="The folder of the run; made, or resumed.")
+    ],
     data: Annotated[
         str, typer.Option(help="synthetic (fresh images every epoch), or a dataset.")
     ] = "synthetic",
