@@ -111,6 +111,9 @@ def test_an_address_opens_its_character(browser, server):
         shows(page, "鲍")
     page.goto(f"{server.page}#鱻")
     expect(page.locator("#atlas-found")).to_contain_text("鱻 is not one of")
+    page.goto(f"{server.page}#")
+    expect(page.locator("#atlas-card")).to_be_hidden()
+    expect(page).not_to_have_title(re.compile("bào"))
     assert page.errors == []
     page.close()
 

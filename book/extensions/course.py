@@ -70,6 +70,14 @@ def add_run_links(app: Sphinx, page: str, template: str, context: dict, doctree:
     context["body"] = context["body"].replace("</h1>", f"</h1>\n{row}", 1)
 
 
+def name_first_page(
+    app: Sphinx, page: str, template: str, context: dict, doctree: object
+) -> None:
+    """The first page is called as the book is: once is enough."""
+    if page == app.config.root_doc:
+        context["docstitle"] = ""
+
+
 def mend_body(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
     """Let wide tables and figures scroll; undo what other tools write against the rules of HTML."""
     body = context.get("body", "")
@@ -134,6 +142,7 @@ def setup(app: Sphinx) -> dict[str, bool]:
     app.connect("config-inited", name_repository)
     app.connect("html-page-context", drop_unused_files, priority=950)
     app.connect("html-page-context", add_run_links)
+    app.connect("html-page-context", name_first_page)
     app.connect("html-page-context", mend_body)
     app.add_js_file("course.js")
     app.connect("build-finished", finish_pages)

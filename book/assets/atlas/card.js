@@ -190,7 +190,7 @@ export class Card {
         });
         const text = html("p", {}, this.link(rival), ` gets ${percent(chance)} where ${symbol} is written.`);
         if (!ours.length && !theirs.length)
-          text.append(" Their strokes differ by less than fonts do.");
+          text.append(" As taught, their strokes lie too near each other for one to be marked.");
         return html("li", {}, text, html("div", { class: "atlas-pair" }, ...pair));
       }),
     );

@@ -90,7 +90,7 @@ async function search(all = false) {
   const count = labels.length === 1 ? "One character" : `${labels.length} characters`;
   part("found").textContent = labels.length
     ? `${count} found.`
-    : `None of the 3,755 characters of GB2312 level 1 is found by “${query}”.`;
+    : `None of the 3,755 characters of GB2312 level 1 is found by “${query}”. (Meanings can't be searched.)`;
   part("more").hidden = shown.length === labels.length;
   part("more").textContent = `Show all ${labels.length}`;
   return labels;
@@ -142,10 +142,17 @@ async function open(symbol) {
   part("name").focus({ preventScroll: true });
 }
 
+function close() {
+  latest = "";
+  part("card").hidden = true;
+  document.title = title;
+}
+
 function follow() {
   const wanted = new URLSearchParams(`at=${location.hash.slice(1)}`).get("at");
-  // Other addresses on this page are those of its sections.
+  // Other addresses on this page are those of its sections; without one nothing is open.
   if (/^\p{Script=Han}$/u.test(wanted)) open(wanted).catch(failed);
+  else if (!wanted) close();
 }
 
 addEventListener("hashchange", follow);
