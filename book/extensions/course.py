@@ -70,9 +70,7 @@ def add_run_links(app: Sphinx, page: str, template: str, context: dict, doctree:
     context["body"] = context["body"].replace("</h1>", f"</h1>\n{row}", 1)
 
 
-def name_first_page(
-    app: Sphinx, page: str, template: str, context: dict, doctree: object
-) -> None:
+def name_first_page(app: Sphinx, page: str, template: str, context: dict, doctree: object) -> None:
     """The first page is called as the book is: once is enough."""
     if page == app.config.root_doc:
         context["docstitle"] = ""
