@@ -16,6 +16,12 @@ if CHROMIUM is None:
 from playwright.sync_api import sync_playwright  # noqa: E402
 
 BOOK = Path(__file__).parents[1] / "_build" / "html"
+SCREENS = {
+    f"{name}-{theme}": {"viewport": {"width": width, "height": 900}, "color_scheme": theme}
+    for name, width in (("laptop", 1400), ("phone", 390))
+    for theme in ("light", "dark")
+}
+on_every_screen = pytest.mark.parametrize("screen", SCREENS.values(), ids=SCREENS)
 PATIENCE = 60_000  # milliseconds, for a machine that is busy with other things
 
 

@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from browser import BOOK, PATIENCE, chromium, opened, serving
+from browser import BOOK, PATIENCE, chromium, on_every_screen, opened, serving
 from playwright.sync_api import expect
 
 from hccr_lib.characters import LEVEL1, tag_of
@@ -166,9 +166,9 @@ def tab_to(page, locator, limit=80):
     raise AssertionError("Tab does not get there")
 
 
-@pytest.mark.parametrize("theme", ["light", "dark"])
-def test_everything_can_be_done_from_the_keyboard_on_a_phone(browser, server, theme):
-    page = opened(browser, server.page, viewport={"width": 390, "height": 800}, color_scheme=theme)
+@on_every_screen
+def test_everything_can_be_done_from_the_keyboard(browser, server, screen):
+    page = opened(browser, server.page, **screen)
     tab_to(page, page.locator("#atlas-query"))
     page.keyboard.type("bao4")
     expect(page.locator("#atlas-list li").first).to_be_visible()
@@ -183,7 +183,7 @@ def test_everything_can_be_done_from_the_keyboard_on_a_phone(browser, server, th
     tab_to(page, page.locator("#atlas-card summary"))
     page.keyboard.press("Enter")
     expect(page.locator("#atlas-strokes tr").first).to_be_visible()
-    assert page.evaluate("document.documentElement.scrollWidth") <= 390
+    assert page.evaluate("document.documentElement.scrollWidth <= innerWidth")
     page.locator("#atlas-query").focus()
     page.keyboard.press("Control+a")
     page.keyboard.type("太")

@@ -10,7 +10,7 @@ import cv2
 import matplotlib as mpl
 import numpy as np
 import pytest
-from browser import BOOK, PATIENCE, Handler, chromium, opened, serving
+from browser import BOOK, PATIENCE, Handler, chromium, on_every_screen, opened, serving
 from playwright.sync_api import expect
 
 from hccr_lib.datasets.normalize import normalize
@@ -409,8 +409,9 @@ def tab_to(page, locator):
     raise AssertionError(f"Tab does not lead to {locator}")
 
 
-def test_everything_can_be_done_from_the_keyboard(browser, server):
-    page = opened(browser, server.page, reduced_motion="reduce")
+@on_every_screen
+def test_everything_can_be_done_from_the_keyboard(browser, server, screen):
+    page = opened(browser, server.page, reduced_motion="reduce", **screen)
     sample = page.get_by_role("button", name=re.compile("太 tài"))
     tab_to(page, sample)
     assert sample.evaluate("e => getComputedStyle(e).outlineStyle") == "solid"
