@@ -118,6 +118,12 @@ def test_an_address_opens_its_character(browser, server):
     page.close()
 
 
+def test_a_button_opens_an_example(page, server):
+    page.goto(f"{server.page}#")
+    page.get_by_role("button", name="兵 bīng, soldier").click()
+    shows(page, "兵")
+
+
 def test_the_card_shows_what_there_is(page, server):
     page.goto(f"{server.page}#太")
     shows(page, "太")

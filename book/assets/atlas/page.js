@@ -117,6 +117,9 @@ part("any").addEventListener("click", async () => {
   }
 });
 
+for (const button of part("begin").querySelectorAll("button"))
+  button.addEventListener("click", () => (location.hash = button.value));
+
 // One character, which the address names: atlas.html#鲍.
 
 let latest = ""; // the character that was asked for last
