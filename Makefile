@@ -183,7 +183,7 @@ $(BOOK): .venv/.ready $(MATHJAX) $(DRAW) $(ATLAS) _config.yml _toc.yml README.md
          $(shell find book data/fonts -type f -not -path '*/node_modules/*' -not -path '*/mathjax/*' \
            -not -path '*/draw-data/*' -not -path '*/atlas-data/*')
 	rm -rf _build
-	# TensorFlow, which the reference of the library loads, introduces itself.
+# TensorFlow, which the reference of the library loads, introduces itself.
 	$(BIN)/jupyter-book build . -n -W --keep-going -q > /dev/null \
 	  2> >(grep -v 'absl::InitializeLog\|oneDNN custom operations' >&2)
 	touch $@
