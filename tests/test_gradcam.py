@@ -14,6 +14,7 @@ from hccr_lib.explain import (
     layer_cam,
 )
 from hccr_lib.explain.gradients import layer_gradient
+from hccr_lib.explain.parts import all_comes_from, maps_of
 from hccr_lib.models import melnyk_net
 
 METHODS = (grad_cam, hires_cam, layer_cam, grad_cam_plus_plus)
@@ -259,3 +260,25 @@ def test_bad_images_and_classes(images):
         grad_cam("model", images)
     # An image without ink is nothing special.
     assert np.isfinite(grad_cam_plus_plus(model, 0 * images, [0], layer="outer")).all()
+
+
+@pytest.mark.parametrize("layer", ["conv1_2_relu", "conv3_1", "conv4_3_relu"])
+def test_only_the_head_is_differentiated_where_all_comes_from_its_maps(layer):
+    model = melnyk_net("C", num_classes=4, width=0.125, input_size=32)
+    assert all_comes_from(model, maps_of(model, layer))
+
+
+def test_what_goes_around_the_maps_is_seen(images):
+    inputs = keras.Input((9, 7, 1))
+    maps = keras.layers.Conv2D(3, 3, padding="same", name="maps")(inputs)
+    around = keras.layers.Conv2D(3, 1, name="around")(inputs)
+    outputs = keras.layers.Dense(4, activation="softmax")(
+        keras.layers.GlobalAveragePooling2D()(keras.layers.Multiply()([maps, around]))
+    )
+    model = keras.Model(inputs, outputs)
+    assert not all_comes_from(model, maps_of(model, "maps"))
+    kernel = keras.ops.convert_to_numpy(model.layers[-1].kernel).astype(float)
+    beside = keras.Model(inputs, [maps, around]).predict(images[..., None], verbose=0)
+    found = hires_cam(model, images, [2], layer="maps", relu=False)[:, 0]
+    expected = (beside[0] * beside[1]).astype(float) @ kernel[:, 2] / found[0].size
+    np.testing.assert_allclose(found, expected, rtol=1e-3, atol=1e-3 * np.abs(expected).max())

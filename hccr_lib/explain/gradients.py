@@ -5,7 +5,7 @@ import numpy as np
 from keras import layers, ops
 
 from hccr_lib.explain.inputs import batches, filled
-from hccr_lib.explain.parts import last_dense, maps_of, remembered
+from hccr_lib.explain.parts import all_comes_from, last_dense, maps_of, remembered
 from hccr_lib.models.backend import fastest_jit
 
 
@@ -73,12 +73,10 @@ def layer_gradient(model, layer):
         maps = maps_of(model, layer)
         dense, before = last_dense(model)
         logits = _Logits(dense)(before)
-        try:
-            gradient = _gradient(keras.Model(maps, logits))
-        except ValueError:  # some of what comes after the layer does not come from it
-            beside = _gradient(keras.Model([maps, *model.inputs], logits))
-            return _compiled(keras.Model(model.inputs[0], maps)), beside
         trunk = _compiled(keras.Model(model.inputs[0], maps))
+        if not all_comes_from(model, maps):
+            return trunk, _gradient(keras.Model([maps, *model.inputs], logits))
+        gradient = _gradient(keras.Model(maps, logits))
         return trunk, lambda maps, labels, images: gradient(maps, labels)
 
     return remembered(model, ("layer gradient", layer), make)

@@ -168,8 +168,14 @@ def maps_of(model, layer):
     return given[0]
 
 
-def _tensors(model):
-    """All symbolic tensors between a model's inputs and outputs.
+def all_comes_from(model, maps):
+    """Whether a model's output needs nothing of its inputs but `maps`, a symbolic tensor in it."""
+    inputs = {id(tensor) for tensor in model.inputs}
+    return not any(id(tensor) in inputs for tensor in _tensors(model, beyond=maps))
+
+
+def _tensors(model, beyond=None):
+    """All symbolic tensors between a model's inputs and outputs, or between one and the outputs.
 
     Not all that its layers gave: they may be part of other models too, such as ours.
     """
@@ -178,6 +184,7 @@ def _tensors(model):
         tensor = waiting.pop()
         if id(tensor) not in found:
             found[id(tensor)] = tensor
-            layer, node_index, _ = tensor._keras_history
-            waiting += layer._inbound_nodes[node_index].input_tensors
+            if tensor is not beyond:
+                layer, node_index, _ = tensor._keras_history
+                waiting += layer._inbound_nodes[node_index].input_tensors
     return list(found.values())
