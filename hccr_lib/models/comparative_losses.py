@@ -177,4 +177,6 @@ def comparative(network, *, contrastive=True, centers="region", weight=0.1, marg
         name = f"centers{number}" if centers == "region" else "centers"
         loss = CenterLoss(num_classes, rate, weight, seed=number, name=name, dtype="float32")
         output = loss([output, each, labels])
+    if not seen:  # Keras 3.10, which Colab has, refuses an input that nothing is made of
+        output, _ = layers.Identity(name="beside_labels")([output, labels])
     return keras.Model([network.input, labels], output, name=f"{network.name}_training")
