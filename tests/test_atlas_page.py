@@ -1,14 +1,18 @@
 """The page "The atlas" in a real browser: search, deep links, keyboard, phone, bad networks."""
 
+import json
 import re
 
+import cv2
 import numpy as np
 import pytest
 from browser import BOOK, PATIENCE, chromium, on_every_screen, opened, serving
 from playwright.sync_api import expect
 
 from hccr_lib.characters import LEVEL1, tag_of
+from hccr_lib.datasets import normalize
 from hccr_lib.datasets.strokes import stroke_template
+from hccr_lib.datasets.synthesis import random_writer, write
 from hccr_lib.pinyin import read_as
 
 FIRST_LOAD_BYTES = 500_000  # of the atlas itself, before anything is looked up
@@ -138,6 +142,24 @@ def test_the_card_shows_what_there_is(page, server):
     expect(page.locator("#atlas-strokes tr")).to_have_count(4)
     expect(page.locator("#atlas-rivals li")).to_have_count(4)
     expect(page.locator("#atlas-template-caption")).to_contain_text("Stroke 4 is missed most")
+
+
+def test_the_handwriting_is_that_of_the_character_and_of_each_hand(page, server):
+    with np.load(BOOK.parents[1] / "data" / "atlas.npz") as file:
+        first = json.loads(str(file["about"]))["hands"][0]
+    for character in "鲍座":
+        page.goto(f"{server.page}#{character}")
+        shows(page, character)
+        drawn = page.eval_on_selector_all(
+            "#atlas-hands canvas",
+            """all => all.map(one => [...one.getContext("2d").getImageData(
+                 0, 0, one.width, one.height).data].filter((_, i) => i % 4 === 0))""",
+        )
+        for hand, pixels in enumerate(drawn):
+            image = normalize(write(character, random_writer(first + hand)).bitmap)
+            side = round(len(pixels) ** 0.5)
+            small = cv2.resize(image, (side, side), interpolation=cv2.INTER_AREA).ravel()
+            assert np.abs(255.0 - small - pixels).mean() < 6  # WebP loses a little
 
 
 def test_another_choice_is_another_map(page, server):
