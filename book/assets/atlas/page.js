@@ -1,7 +1,7 @@
 // The page "The atlas": look a character up, and show what the network sees in it.
 
 import { load } from "../draw/assets.js";
-import { unpack } from "../draw/characters.js";
+import { templatesOf } from "../draw/characters.js";
 import { Card } from "./card.js";
 import { Index } from "./search.js";
 
@@ -31,12 +31,8 @@ const font = once(async () => {
 });
 
 const card = once(async () => {
-  const [known, characters, strokes] = await Promise.all([
-    index(),
-    load("characters"),
-    load("strokes"),
-  ]);
-  return new Card(known, unpack(characters, strokes).templates);
+  const [known, strokes] = await Promise.all([index(), load("strokes")]);
+  return new Card(known, templatesOf(strokes, known.symbols.length));
 });
 
 const shelves = new Map();

@@ -1,14 +1,19 @@
 // What the page knows of the 3,755 characters: their reading, and how their strokes are taught.
 
-/** Sets of equally long pieces are packed one after the other; see book/draw.py. */
 export function unpack(characters, strokes) {
   const { text, pinyin } = JSON.parse(new TextDecoder().decode(characters));
   const symbols = [...text];
-  const perCharacter = strokes.subarray(0, symbols.length);
+  const templates = templatesOf(strokes, symbols.length);
+  return { symbols, pinyin, templates, labelOf: new Map(symbols.map((each, i) => [each, i])) };
+}
+
+/** Sets of equally long pieces are packed one after the other; see book/draw.py. */
+export function templatesOf(strokes, characters) {
+  const perCharacter = strokes.subarray(0, characters);
   const pieces = perCharacter.reduce((a, b) => a + b, 0);
-  const perStroke = strokes.subarray(symbols.length, symbols.length + pieces);
+  const perStroke = strokes.subarray(characters, characters + pieces);
   const points = perStroke.reduce((a, b) => a + b, 0);
-  const start = symbols.length + pieces;
+  const start = characters + pieces;
   const axis = (from) => {
     let at = 0; // each byte is the step from the one before
     return Float32Array.from(strokes.subarray(from, from + points), (step) => {
@@ -29,5 +34,5 @@ export function unpack(characters, strokes) {
     }
     templates.push(template);
   }
-  return { symbols, pinyin, templates, labelOf: new Map(symbols.map((each, i) => [each, i])) };
+  return templates;
 }
