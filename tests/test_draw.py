@@ -409,6 +409,13 @@ def tab_to(page, locator):
     raise AssertionError(f"Tab does not lead to {locator}")
 
 
+def choose_the_second(page):
+    second = page.locator("#draw-candidates button").nth(1)
+    tab_to(page, second)
+    page.keyboard.press("Space")
+    expect(second).to_have_attribute("aria-pressed", "true")
+
+
 @on_every_screen
 def test_everything_can_be_done_from_the_keyboard(browser, server, screen):
     page = opened(browser, server.page, reduced_motion="reduce", **screen)
@@ -421,10 +428,7 @@ def test_everything_can_be_done_from_the_keyboard(browser, server, screen):
     expect(page.get_by_role("status")).to_have_text(re.compile(r"Read as 太 tài, \d"))
 
     page.locator("#draw-pen").focus()
-    second = page.locator("#draw-candidates button").nth(1)
-    tab_to(page, second)
-    page.keyboard.press("Space")
-    expect(second).to_have_attribute("aria-pressed", "true")
+    choose_the_second(page)
     tab_to(page, page.locator("#draw-alone"))
     page.keyboard.press("ArrowDown")
     expect(page.locator("#draw-legend-text")).to_contain_text("rather than")
@@ -512,10 +516,7 @@ def test_the_first_page_can_be_used_from_the_keyboard(browser, server):
     was_read(page, len(stroke_template("爱")))
     assert candidates(page)[0] == "爱"
     expect(page.get_by_role("status")).to_have_text(re.compile("Read as 爱 ài, "))
-    second = page.locator("#draw-candidates button").nth(1)
-    tab_to(page, second)
-    page.keyboard.press("Space")
-    expect(second).to_have_attribute("aria-pressed", "true")
+    choose_the_second(page)
     tab_to(page, page.locator("#draw-clear"))
     page.keyboard.press("Enter")
     expect(page.locator("#draw-result")).to_be_hidden()
