@@ -111,9 +111,23 @@ def train(
     images_per_epoch: Annotated[
         int | None, typer.Option(min=1, help="For synthetic data. Default: 16000.")
     ] = None,
+    copied: Annotated[
+        float,
+        typer.Option(
+            metavar="SHARE",
+            help="Share of the synthetic images that are copied from running hand by calligraphers "
+            "instead of made from the strokes that are taught.",
+        ),
+    ] = 0.0,
     augment: Annotated[
         bool,
         typer.Option("--augment", help="Slant, stretch, shift and bend images, anew each epoch."),
+    ] = False,
+    paper: Annotated[
+        bool,
+        typer.Option(
+            "--paper", help="Grey paper, noise, uneven light and pale ink on some images."
+        ),
     ] = False,
     with_synthetic: Annotated[
         int, typer.Option(min=0, help="Fresh synthetic images beside the real ones, each epoch.")
@@ -160,6 +174,8 @@ def train(
         from .cli_networks import going_on, losses_of, new_network, taught_by
         from .datasets import load
         from .datasets.augment import augment as augmented
+        from .datasets.augment import on_paper
+        from .datasets.copybooks import copybooks
         from .datasets.normalize import resize_images
         from .datasets.rows import Rows
         from .datasets.synthesis import SYNTHESIS_VERSION
@@ -226,7 +242,12 @@ def train(
                 names = [f"{dataset.name} but for {hold_out:g}"]
         if written_each_epoch:
             names.append(f"synthetic, version {SYNTHESIS_VERSION}")
+            if copied:
+                names[-1] += f" (a share of {copied:g} copied from {', '.join(copybooks())})"
+        elif copied:
+            raise ValueError("--copied is for synthetic images; ask for some: --with-synthetic")
         description = " and ".join(names) + (", augmented" if augment else "")
+        description += ", on paper" if paper else ""
         if validation is not None:
             known = load(
                 validation, split=usual_split(validation, None, "test"), skip_faulty=skip_faulty
@@ -245,9 +266,11 @@ def train(
             """As the network reads them; augmented before, where chance is allowed."""
             if augment and rng is not None:
                 images = augmented(images, rng)
+            if paper and rng is not None:
+                images = on_paper(images, rng)
             return resize_images(images, side)
 
-        with _handwriting(classes, written_each_epoch, seed) as written:
+        with _handwriting(classes, written_each_epoch, seed, copied) as written:
 
             def beside_real(epoch):
                 made, known = written(epoch)
@@ -282,12 +305,13 @@ def train(
         echo_skipped(dataset.skipped)
 
 
-def _handwriting(characters, n, seed):
+def _handwriting(characters, n, seed, copied):
     """New images as a function of the epoch; other processes write them where they are many."""
     from .datasets.stream import fresh, fresh_epochs
     from .datasets.workers import cores
 
+    of = {"seed": seed, "copied": copied}
     if n < _WORTH_PROCESSES:
-        return nullcontext(lambda epoch: fresh(characters, n, seed=seed, epoch=epoch))
+        return nullcontext(lambda epoch: fresh(characters, n, epoch=epoch, **of))
     # One core is for what feeds the network.
-    return fresh_epochs(characters, n, seed=seed, processes=max(1, cores() - 1))
+    return fresh_epochs(characters, n, processes=max(1, cores() - 1), **of)

@@ -2,7 +2,7 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from hccr_lib.datasets.augment import augment
+from hccr_lib.datasets.augment import augment, on_paper
 
 
 def _dot(n, side=96):
@@ -69,3 +69,29 @@ def test_straight_lines_bend_and_neighbours_stay_neighbours():
         fit = np.polyval(np.polyfit(columns, heights, 1), columns)
         departures.append(np.abs(heights - fit).max())
     assert 0.7 < np.median(departures) < 4
+
+
+@given(n=st.integers(0, 40), side=st.sampled_from([16, 96]), seed=st.integers(0, 10**6))
+def test_paper_changes_some_images_and_leaves_those_given_alone(n, side, seed):
+    images = _dot(n, side)
+    before = images.copy()
+    changed = on_paper(images, np.random.default_rng(seed))
+    assert (images == before).all()
+    assert changed.shape == images.shape and changed.dtype == np.uint8
+    assert (changed == on_paper(images, np.random.default_rng(seed))).all()
+
+
+def test_paper_keeps_the_ink_where_it_is_brighter_than_what_is_around_it():
+    images = _dot(2000)
+    changed = on_paper(images, np.random.default_rng(0)).astype(float)
+    ink = images[0] > 0
+    around = np.zeros_like(ink)
+    around[36:60, 36:60] = True
+    around &= ~ink
+    assert (changed[:, ink].mean(axis=1) > changed[:, around].mean(axis=1) + 50).all()
+    # Those left as they are, 1/2 by 3/4 by 6/7, within four standard deviations.
+    same = (changed == images).all(axis=(1, 2)).mean()
+    assert abs(same - 9 / 28) < 4 * np.sqrt(9 / 28 * 19 / 28 / 2000)
+    blank = on_paper(np.zeros((2000, 96, 96), np.uint8), np.random.default_rng(1))
+    assert 0.3 < (blank.max(axis=(1, 2)) > 0).mean() < 0.42, "noise or light on a third of them"
+    assert blank.max() < 130

@@ -1,4 +1,4 @@
-"""Small changes of place and shape, so that a few images do for many epochs."""
+"""Small changes of place and shape, so that a few images do for many epochs; and of paper."""
 
 import cv2
 import numpy as np
@@ -42,4 +42,42 @@ def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         source = (places - shift[i].astype(np.float32)) @ back[i].T + np.float32(middle)
         source += cv2.resize(bend[i], (side, side), interpolation=cv2.INTER_CUBIC)
         cv2.remap(images[i], source, None, cv2.INTER_LINEAR, dst=changed[i])
+    return changed
+
+
+def on_paper(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Gives some images the paper, ink and sensor that a clean scan does not have.
+
+    Half of them get another contrast, a quarter noise in ink and paper, a seventh a slope of
+    brightness across the paper, as by uneven light. Everything else stays.
+
+    Args:
+        images: uint8 (n, side, side), ink bright on 0.
+        rng: decides all of it.
+
+    Returns:
+        uint8 (n, side, side).
+    """
+    n, side = len(images), images.shape[1]
+    chance = rng.random((3, n))
+    steepness, gain = np.exp(rng.normal(0, 0.3, n)), rng.uniform(0.6, 1.05, n)
+    deviation = rng.uniform(1, 12, n)
+    light = rng.uniform(-25, 25, (n, 2))
+    place = np.linspace(-1, 1, side, dtype=np.float32)
+    level = np.arange(256) / 255
+    changed = images.copy()
+    for i in np.flatnonzero((chance < np.array([[1 / 2], [1 / 4], [1 / 7]])).any(axis=0)):
+        image = images[i]
+        if chance[0, i] < 1 / 2:
+            image = np.rint(255 * np.minimum(gain[i] * level ** steepness[i], 1)).astype(np.uint8)[
+                image
+            ]
+        image = image.astype(np.float32)
+        if chance[1, i] < 1 / 4:
+            image += np.float32(deviation[i]) * rng.standard_normal((side, side), np.float32)
+        if chance[2, i] < 1 / 7:
+            slope = light[i, 0] * place[:, None] + light[i, 1] * place
+            image += slope - slope.min()
+        np.clip(image, 0, 255, out=image)
+        changed[i] = image
     return changed

@@ -8,6 +8,7 @@ chance.
 import numpy as np
 
 from .components import JOIN_POINTS, StrokePlan
+from .copybooks import CopybookPage
 from .writer import Writer
 
 # Shares of habit and chance in an attempt; their squares add up to one.
@@ -36,15 +37,7 @@ def pen_path(
     rise, slant = (writer.rise, writer.slant) + 0.04 * rng.standard_normal(2, np.float32)
     path = _displaced(plan, writer, rise, slant, normal)
 
-    # Proportion: how much of the square's height and width its parts get. Monotone below 0.5, so
-    # that what lies above or left of something else stays there.
-    share = np.clip(writer.proportion * normal(2, 2), -0.45, 0.45)
-    turns = np.float32(np.pi) * np.clip(path, 0, 1)
-    path += (share[0] * np.sin(turns) + 0.5 * share[1] * np.sin(2 * turns)) / np.float32(np.pi)
-
-    # The sheet bends: a few long waves.
-    waves = normal(4, 5)
-    path += writer.warp * np.sin(path @ (3 * waves[:, :2].T) + 3 * waves[:, 2]) @ waves[:, 3:]
+    _bend(path, writer, normal)
 
     # A hook that is not written ends the stroke at its corner.
     chance = rng.random((3, plan.strokes), np.float32)
@@ -55,6 +48,25 @@ def pen_path(
     _round(path, moving, passes=7 * writer.speed * rng.uniform(0.5, 1.5))
     path += writer.tremor * rng.standard_normal(path.shape, np.float32)
     return path, drawn
+
+
+def copied_path(page: CopybookPage, writer: Writer, rng: np.random.Generator) -> np.ndarray:
+    """One attempt at copying a character of a copybook: the path, float32 (n, 2).
+
+    Lines meet in crossings, so whatever moves their points is the same function of place for all.
+    """
+
+    def normal(*shape: int) -> np.ndarray:
+        return rng.standard_normal(shape, np.float32)
+
+    path = page.points.copy()
+    _bend(path, writer, normal)
+    waves = normal(4, 5)
+    path += 0.4 * writer.warp * np.sin(path @ (7 * waves[:, :2].T) + 3 * waves[:, 2]) @ waves[:, 3:]
+    # Running hand leans and rises by itself; a part of the writer's own is added.
+    lean, climb = (0.6 * writer.slant, 0.3 * (writer.rise - 0.1)) + 0.05 * normal(2)
+    path = (path - 0.5) @ np.array(((1, -climb), (-lean, 1)), np.float32) + 0.5
+    return path + writer.tremor * normal(*path.shape)
 
 
 def leaves_stroke(plan: StrokePlan) -> np.ndarray:
@@ -74,8 +86,37 @@ def pen_trace(
     width = writer.pen * np.exp(pressure + 0.1 * rng.standard_normal())
     width[plan.on_join] *= 0.75
     width = np.clip(0.5 * (width[:-1] + width[1:]), 1.2, 3 * writer.pen + 1.2)
-    # Where the pen presses less its trace is thinner and paler.
-    return width, np.clip(235 * (width / writer.pen) ** 0.8, 60, 255).astype(int)
+    return width, _shade(width, writer)
+
+
+def copied_trace(
+    page: CopybookPage, writer: Writer, rng: np.random.Generator
+) -> tuple[np.ndarray, np.ndarray]:
+    """As `pen_trace`: a pen keeps some of the differences in width that a brush has made."""
+    brush = 0.5 * (page.half_width[:-1] + page.half_width[1:])
+    kept = (brush / np.median(brush)) ** rng.uniform(0, 0.9)
+    width = np.clip(
+        writer.pen * kept * np.exp(0.1 * rng.standard_normal()), 1.2, 3 * writer.pen + 1.2
+    )
+    return width, _shade(width, writer)
+
+
+def _shade(width: np.ndarray, writer: Writer) -> np.ndarray:
+    """Where the pen presses less its trace is thinner and paler."""
+    return np.clip(235 * (width / writer.pen) ** 0.8, 60, 255).astype(int)
+
+
+def _bend(path: np.ndarray, writer: Writer, normal) -> None:
+    """Shifts the proportions and bends the sheet, in place."""
+    # Proportion: how much of the square's height and width its parts get. Monotone below 0.5, so
+    # that what lies above or left of something else stays there.
+    share = np.clip(writer.proportion * normal(2, 2), -0.45, 0.45)
+    turns = np.float32(np.pi) * np.clip(path, 0, 1)
+    path += (share[0] * np.sin(turns) + 0.5 * share[1] * np.sin(2 * turns)) / np.float32(np.pi)
+
+    # The sheet bends: a few long waves.
+    waves = normal(4, 5)
+    path += writer.warp * np.sin(path @ (3 * waves[:, :2].T) + 3 * waves[:, 2]) @ waves[:, 3:]
 
 
 def _displaced(plan: StrokePlan, writer: Writer, rise: float, slant: float, normal) -> np.ndarray:

@@ -98,10 +98,13 @@ FORMS: tuple[Form, ...] = (
 
 
 def resample(stroke: np.ndarray, count: int) -> np.ndarray:
-    """``count`` points at equal steps along a polyline, float (count, 2)."""
-    distance = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(stroke, axis=0).T))))
+    """``count`` points at equal steps along a polyline.
+
+    What stands beside x and y in the columns of ``stroke`` is interpolated as they are.
+    """
+    distance = np.concatenate(([0.0], np.cumsum(np.hypot(*np.diff(stroke[:, :2], axis=0).T))))
     at = np.linspace(0, distance[-1], count)
-    return np.stack([np.interp(at, distance, stroke[:, i]) for i in (0, 1)], axis=1)
+    return np.stack([np.interp(at, distance, column) for column in stroke.T], axis=1)
 
 
 def _box(strokes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:

@@ -8,6 +8,7 @@ is a bitmap of natural size, ink dark on 255, as a sample of a CASIA `.gnt` file
 it the pixels of every stroke, which no scan can tell.
 """
 
+import zlib
 from functools import lru_cache
 from typing import NamedTuple
 
@@ -16,16 +17,19 @@ import numpy as np
 
 from ..characters import label_of
 from .components import StrokePlan, stroke_plan
-from .pen import leaves_stroke, pen_path, pen_trace
+from .copybooks import copybook_page
+from .pen import copied_path, copied_trace, leaves_stroke, pen_path, pen_trace
 from .writer import Writer, random_writer
 
-__all__ = ["SYNTHESIS_VERSION", "Handwriting", "Writer", "random_writer", "write"]
+__all__ = ["SYNTHESIS_VERSION", "Handwriting", "Writer", "copy", "random_writer", "write"]
 
 #: Part of every cache key, raised whenever a writer's output changes.
 SYNTHESIS_VERSION = 4
 
 # The canvas is drawn at twice the bitmap's resolution, coordinates in 1/16 pixel, then averaged.
 _SUPERSAMPLE, _SHIFT = 2, 4
+
+_COPIED_SIZE = 0.8  # a glyph fills its square, taught strokes leave a margin
 
 
 class Handwriting(NamedTuple):
@@ -35,7 +39,8 @@ class Handwriting(NamedTuple):
         character: which one.
         bitmap: uint8 (h, w), ink dark on 255.
         masks: bool (S, h, w), the pixels of each of the S strokes in writing order, each with the
-            join that leaves it; strokes overlap where they cross. None if not asked for.
+            join that leaves it; strokes overlap where they cross. None if not asked for, or not
+            known: see `copy`.
     """
 
     character: str
@@ -89,6 +94,38 @@ def write(
     ink = _draw(pixels, width, shade, drawn, shape)
     each = _masks(plan, pixels, width, drawn, shape) if masks else None
     return Handwriting(character, _scan(ink, writer, rng), each)
+
+
+def copy(character: str, writer: Writer, book: str, sample: int = 0) -> Handwriting:
+    """Copy a character once from a copybook in running hand.
+
+    The writer gives it his size, pen, slant, proportions and bends; his habits with strokes do not
+    count, since a copybook does not tell strokes. The same arguments give the same bitmap.
+
+    Args:
+        character: of GB2312 level 1.
+        writer: the hand.
+        book: one of `hccr_lib.datasets.copybooks.copybooks()`.
+        sample: which of the writer's attempts, 0 or more; attempts differ.
+
+    Returns:
+        The handwriting, without masks.
+
+    Raises:
+        ValueError: another character, or no such copybook.
+
+    >>> copy("大", random_writer(0), "long-cang").masks is None
+    True
+    """
+    page = copybook_page(character, book)
+    # Another stream of numbers than that of `write`, and than that of every other book.
+    origin = zlib.crc32(book.encode())
+    rng = np.random.default_rng((writer.seed, label_of(character), sample + 1, origin))
+    path = _COPIED_SIZE * copied_path(page, writer, rng)
+    pixels, shape = _to_pixels(path, page.drawn, writer, rng)
+    width, shade = copied_trace(page, writer, rng)
+    ink = _draw(pixels, width, shade, page.drawn, shape)
+    return Handwriting(character, _scan(ink, writer, rng), None)
 
 
 def _to_pixels(
