@@ -1,16 +1,16 @@
-"""Make `data/copybooks.npz`: the 3,755 characters as four calligraphers write them, as lines.
+"""Make `data/copybooks.npz`: the 3,755 characters as three calligraphers write them, as lines.
 
-The sources are four fonts that calligraphers drew in running hand, by the names of their npm
+The sources are three fonts that calligraphers drew in running hand, by the names of their npm
 packages (SIL Open Font License 1.1, which the lines carry over). A glyph is drawn 124 pixels
-large and thinned to the middle of its strokes (Zhang and Suen, 1984); the pixels that are left are
+large and thinned to the middle of its strokes (Guo and Hall, 1989); the pixels that are left are
 followed from end to end and from crossing to crossing, and each way is kept as a polyline with the
 stroke's half width at every point. A glyph says neither in which order nor in how many strokes it
 was written, so these lines are not strokes.
 
     pip install scikit-image
     npm pack @fontsource/long-cang@5.3.0 @fontsource/zhi-mang-xing@5.3.0 \\
-      @fontsource/liu-jian-mao-cao@5.3.0 @fontsource/ma-shan-zheng@5.3.1
-    python data/make_copybooks.py fontsource-*.tgz        half a minute
+      @fontsource/ma-shan-zheng@5.3.1
+    python data/make_copybooks.py fontsource-*.tgz        two minutes
 
 The licences are copied from the packages unaltered, into `data/copybooks-OFL.txt`.
 """

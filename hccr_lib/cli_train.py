@@ -1,6 +1,5 @@
 """`hccr train`."""
 
-from contextlib import nullcontext
 from pathlib import Path
 from typing import Annotated
 
@@ -18,10 +17,9 @@ from .cli_common import (
     parse_characters,
     usual_split,
 )
+from .cli_images import as_read, handwriting, synthetic_described
 
 PRECISIONS = ("float32", "mixed_bfloat16", "mixed_float16")
-# Below this many new images an epoch, worker processes take longer to start than they save.
-_WORTH_PROCESSES = 4_000
 
 
 def train(
@@ -173,12 +171,7 @@ def train(
 
         from .cli_networks import going_on, losses_of, new_network, taught_by
         from .datasets import load
-        from .datasets.augment import augment as augmented
-        from .datasets.augment import on_paper
-        from .datasets.copybooks import copybooks
-        from .datasets.normalize import resize_images
         from .datasets.rows import Rows
-        from .datasets.synthesis import SYNTHESIS_VERSION
         from .training import batches
         from .training import train as run
 
@@ -241,9 +234,7 @@ def train(
                 images, labels = Rows([images], kept), labels[kept]
                 names = [f"{dataset.name} but for {hold_out:g}"]
         if written_each_epoch:
-            names.append(f"synthetic, version {SYNTHESIS_VERSION}")
-            if copied:
-                names[-1] += f" (a share of {copied:g} copied from {', '.join(copybooks())})"
+            names.append(synthetic_described(copied))
         elif copied:
             raise ValueError("--copied is for synthetic images; ask for some: --with-synthetic")
         description = " and ".join(names) + (", augmented" if augment else "")
@@ -256,21 +247,12 @@ def train(
             checked = known.images, known.labels
         if model is None:
             model = new_network(classes, asked)
-        side = model.input_shape[1]
         if teacher is not None:
             learnt_by = taught_by(teacher, losses, classes)
         else:
             learnt_by = losses_of(model, losses, start_from is None or attentions is not None)
 
-        def as_read(images, rng):
-            """As the network reads them; augmented before, where chance is allowed."""
-            if augment and rng is not None:
-                images = augmented(images, rng)
-            if paper and rng is not None:
-                images = on_paper(images, rng)
-            return resize_images(images, side)
-
-        with _handwriting(classes, written_each_epoch, seed, copied) as written:
+        with handwriting(classes, written_each_epoch, seed, copied) as written:
 
             def beside_real(epoch):
                 made, known = written(epoch)
@@ -290,7 +272,7 @@ def train(
                 batch_size=batch_size,
                 learning_rate=learning_rate,
                 validation=checked,
-                transform=as_read,
+                transform=as_read(model.input_shape[1], augment, paper),
                 seed=seed,
                 characters=classes,
                 description=description,
@@ -303,15 +285,3 @@ def train(
     )
     if data != "synthetic":
         echo_skipped(dataset.skipped)
-
-
-def _handwriting(characters, n, seed, copied):
-    """New images as a function of the epoch; other processes write them where they are many."""
-    from .datasets.stream import fresh, fresh_epochs
-    from .datasets.workers import cores
-
-    of = {"seed": seed, "copied": copied}
-    if n < _WORTH_PROCESSES:
-        return nullcontext(lambda epoch: fresh(characters, n, epoch=epoch, **of))
-    # One core is for what feeds the network.
-    return fresh_epochs(characters, n, processes=max(1, cores() - 1), **of)

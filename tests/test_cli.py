@@ -12,7 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from hccr_lib import cli_train, training
+from hccr_lib import cli_images, training
 from hccr_lib.characters import LEVEL1
 from hccr_lib.cli import app
 from hccr_lib.datasets import Sample, load, read_gnt, write_gnt
@@ -336,7 +336,7 @@ def test_synthetic_images_can_be_augmented_too(tmp_path, shown):
 def test_worker_processes_change_nothing(tmp_path, monkeypatch, shown):
     seen = []
     for name, least in (("here", 10**6), ("elsewhere", 1)):
-        monkeypatch.setattr(cli_train, "_WORTH_PROCESSES", least)
+        monkeypatch.setattr(cli_images, "_WORTH_PROCESSES", least)
         options = ("--characters", CLASSES, "--images-per-epoch", 12, *SMALL)
         succeeds("train", tmp_path / name, *options)
         seen.append(shown(0))

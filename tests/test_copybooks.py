@@ -1,0 +1,125 @@
+"""Running hand from copybooks: complete, the right characters, and never the same twice."""
+
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from hccr_lib.characters import LEVEL1
+from hccr_lib.datasets import normalize
+from hccr_lib.datasets.copybooks import copybook_page, copybooks
+from hccr_lib.datasets.pen import copied_path
+from hccr_lib.datasets.stream import fresh, fresh_epochs
+from hccr_lib.datasets.synthesis import copy, random_writer, write
+
+characters = st.sampled_from(LEVEL1)
+books = st.sampled_from(copybooks())
+seeds = st.integers(0, 2**62)
+
+
+def test_every_copybook_has_every_character():
+    assert len(copybooks()) == 3
+    for book in copybooks():
+        for character in LEVEL1:
+            page = copybook_page(character, book)
+            assert page.points.shape == (len(page.half_width), 2) and page.drawn.any()
+            assert page.points.min() >= 0 and page.points.max() <= 1
+            assert np.ptp(page.points, axis=0).max() > 0.7, "a glyph that fills no side"
+            assert page.half_width.min() > 0 and page.half_width.max() < 0.2
+            # Where ink is left, steps are short; longer ones lead from line to line.
+            steps = np.hypot(*np.diff(page.points, axis=0).T)
+            assert steps[page.drawn].max() < 0.08
+
+
+@given(character=characters, book=books, seed=seeds, sample=st.integers(0, 1000))
+def test_the_same_copy_is_the_same_and_any_other_is_not(character, book, seed, sample):
+    writer = random_writer(seed)
+    one = copy(character, writer, book, sample)
+    assert one.character == character and one.masks is None
+    assert one.bitmap.dtype == np.uint8 and one.bitmap.ndim == 2 and one.bitmap.min() < 230
+    np.testing.assert_array_equal(one.bitmap, copy(character, writer, book, sample).bitmap)
+    others = [
+        copy(character, writer, book, sample + 1),
+        copy(character, random_writer(seed + 1), book, sample),
+        *(copy(character, writer, other, sample) for other in copybooks() if other != book),
+    ]
+    assert all(other.bitmap.tobytes() != one.bitmap.tobytes() for other in others)
+
+
+@given(character=characters, book=books, seed=seeds)
+def test_lines_that_meet_still_meet(character, book, seed):
+    """What moves a point depends on its place alone, but for the hand's tremor."""
+    page = copybook_page(character, book)
+    steady = replace(random_writer(seed), tremor=0.0)
+    path = copied_path(page, steady, np.random.default_rng(seed))
+    _, first, which = np.unique(page.points, axis=0, return_index=True, return_inverse=True)
+    np.testing.assert_allclose(path, path[first][which.ravel()], atol=1e-6)
+    assert not np.allclose(path, page.points, atol=1e-3)
+
+
+def test_a_copy_shows_its_character():
+    """Of 60 characters, that of a copy is often the one whose handwriting from strokes is nearest."""
+    some = LEVEL1[::63][:60]
+    calm = {"warp": 0.0, "slant": 0.0, "rise": 0.1, "proportion": 0.0, "pen": 2.5, "aspect": 0.9}
+
+    def blurred(bitmap):
+        image = cv2.GaussianBlur(normalize(bitmap).astype(np.float32), (0, 0), 2)
+        return np.sqrt(cv2.resize(image, (24, 24), interpolation=cv2.INTER_AREA)).ravel()
+
+    def nearest(images):
+        away = images - written.mean(axis=0)
+        return (away @ directions.T).argmax(axis=1)
+
+    hands = [random_writer(seed, **calm) for seed in range(8)]
+    written = np.stack(
+        [np.mean([blurred(write(c, hand).bitmap) for hand in hands], axis=0) for c in some]
+    )
+    directions = written - written.mean(axis=0)
+    directions /= np.linalg.norm(directions, axis=1, keepdims=True)
+    for book in copybooks():
+        found = nearest(np.stack([blurred(copy(c, hands[0], book).bitmap) for c in some]))
+        right = (found == np.arange(len(some))).mean()
+        assert right > 0.15, f"{book}: {right:.0%}, where chance finds one in sixty"
+
+
+@pytest.mark.parametrize(("character", "book"), [("A", "long-cang"), ("大", "no-such-book")])
+def test_what_no_copybook_has_is_said(character, book):
+    with pytest.raises(ValueError, match="level 1" if book == "long-cang" else "long-cang"):
+        copy(character, random_writer(0), book)
+
+
+# In a stream of new images
+
+
+def test_without_copies_the_images_are_what_they_were():
+    plain, labels = fresh("己已巳", 30, seed=3, epoch=1)
+    same, same_labels = fresh("己已巳", 30, seed=3, epoch=1, copied=0.0)
+    np.testing.assert_array_equal(plain, same)
+    np.testing.assert_array_equal(labels, same_labels)
+
+
+def test_the_share_of_copies_is_the_one_asked_for():
+    plain, labels = fresh("永国", 400, seed=5)
+    mixed, same_labels = fresh("永国", 400, seed=5, copied=0.3)
+    np.testing.assert_array_equal(labels, same_labels)
+    share = (plain != mixed).any(axis=(1, 2)).mean()
+    assert abs(share - 0.3) < 4 * np.sqrt(0.3 * 0.7 / 400)
+    every, _ = fresh("永国", 40, seed=5, copied=1.0)
+    assert (every != fresh("永国", 40, seed=5)[0]).any(axis=(1, 2)).all()
+
+
+def test_any_number_of_processes_makes_the_same_copies():
+    with fresh_epochs("永国", 600, seed=2, copied=0.5, processes=2) as images_of:
+        images, labels = images_of(1)
+    again, labels_again = fresh("永国", 600, seed=2, epoch=1, copied=0.5)
+    np.testing.assert_array_equal(images, again)
+    np.testing.assert_array_equal(labels, labels_again)
+
+
+@pytest.mark.parametrize("copied", [-0.1, 1.1, float("nan")])
+def test_a_share_that_is_none_is_said(copied):
+    with pytest.raises(ValueError, match="0 to 1"):
+        fresh("永", 1, copied=copied)
