@@ -123,6 +123,10 @@ atlas: .venv/.ready  ## look at every character with the student; writes data/at
 real: .venv/.ready  ## read real handwriting with the networks that ship; writes data/results/real.json
 	$(BIN)/python benchmarks/real.py
 
+.PHONY: errors
+errors: .venv/.ready  ## why real handwriting is misread; writes data/results/errors.json
+	$(BIN)/python benchmarks/errors.py
+
 .PHONY: constraints
 constraints: .venv/.ready .venv-jax/.ready  ## record the installed versions in constraints.txt
 	{ echo "# The versions that the tests run with; written by: make constraints"; \
