@@ -35,7 +35,7 @@ from typing import NamedTuple
 import cv2
 import keras
 import numpy as np
-from errors_parts import parts_of, stroke_ink
+from errors_parts import COMPONENTS, parts_of, stroke_ink
 from errors_traits import (
     CORRECTIONS,
     TRAITS,
@@ -65,11 +65,10 @@ NETWORKS = ("student", "melnyk_net_c")
 SEED, CENTRAL = 2026, 0.95
 SURE = 0.9  # what all networks must be of an answer before a label is doubted
 CONTROLS = 4  # hands more of each character, which are judged by the others
-SOME = 300  # images of each kind that are corrected, at most
 ALL = (*CORRECTIONS, "all")
 
 #: Styles that are probed: of the same hands, once the first value and once the second.
-PROBES = {"hooks": (1.0, 0.0), "join": (0.0, 1.0), "running": (0.0, 1.0), "speed": (0.0, 0.8)}
+PROBES = {"hooks": (1.0, 0.0), "join": (0.0, 1.0), "running": (0.0, 1.0)}
 PROBED_WITH = 12  # hands
 PROBED_SURE = 0.9  # of the images with the first value lie below where a probe says the second
 
@@ -86,7 +85,6 @@ CAUSES = {
     "ink length high": "strokes added or long",
     "probe hooks": "dropped hook",
     "probe running": "running-script component",
-    "probe speed": "corners rounded",
     "shape high": "a form that no hand writes",
 }
 
@@ -297,9 +295,10 @@ class Corrections:
     def __init__(self, model: keras.Model, images: np.ndarray, labels: np.ndarray, hands: int):
         targets = np.array([hands_of(LEVEL1[label], hands).median for label in labels])
         self.read = {}
+        found = measure(images)
         for kind in ALL if len(images) else ():
             for mirrored in (False, True):
-                changed = corrected(kind, images, targets, mirrored=mirrored)
+                changed = corrected(kind, images, targets, mirrored=mirrored, found=found)
                 self.read[kind, mirrored] = read(model, changed, labels)
         self.labels = labels
 
@@ -356,6 +355,7 @@ def components(found: list[dict], misread: str, right: str) -> dict:
 
     "expected" is how often it would be blamed if that fell on parts by their share of the ink.
     """
+    known = {name: (character, start, count) for name, character, start, count in COMPONENTS}
     names = sorted({name for parts in found for name in parts["ink"] if name})
     table = {}
     for name in names:
@@ -365,6 +365,7 @@ def components(found: list[dict], misread: str, right: str) -> dict:
         shares = np.array([parts["ink"].get(name, 0.0) for parts in found])
         low, high = wilson_interval(blamed, a) if a else (0.0, 1.0)
         table[name] = {
+            "as_in": known[name],  # a character, the first stroke, how many
             "misread": [a, len(misread)],
             "read": [b, len(right)],
             "blamed": blamed,
@@ -448,11 +449,11 @@ def trait_table(flags: np.ndarray, styles: dict, wrong: np.ndarray, strata: np.n
     return table
 
 
-def some(where: np.ndarray) -> np.ndarray:
-    """Some of the indices at which an array is true, the same ones every time."""
+def some(where: np.ndarray, n: int) -> np.ndarray:
+    """At most n of the indices at which an array is true, the same ones every time."""
     found = np.flatnonzero(where)
     rng = np.random.default_rng(SEED)
-    return np.sort(rng.choice(found, min(SOME, len(found)), replace=False))
+    return np.sort(rng.choice(found, min(n, len(found)), replace=False))
 
 
 def evidence(flags: np.ndarray, styles: dict, counts: dict, image: int) -> list[str]:
@@ -496,7 +497,7 @@ def judged(name: str, model, sample: Sample, made: Sample, answers: dict, shared
     }
     print(f"{name}: corrections", flush=True)
     mend = Corrections(model, sample.images[missed], sample.labels[missed], hands)
-    keep, errors = some(~wrong), some(synthetic_wrong)
+    keep, errors = (some(each, shared["some"]) for each in (~wrong, synthetic_wrong))
     stay = Corrections(model, sample.images[keep], sample.labels[keep], hands)
     baseline = Corrections(model, made.images[errors], made.labels[errors], hands)
     corrections = {
@@ -582,35 +583,36 @@ def doubtful(sample: Sample, answers: dict, image: int, hands: int) -> bool:
 # Contact sheets.
 
 
-def nearest_written(model: keras.Model, images: np.ndarray, character: str, hands: int):
-    """Of a character's synthetic images the nearest to each image in the pooled features."""
-    pooled = pooled_head(model)[2]
-    trunk = keras.Model(model.inputs[0], pooled)
-    made = written(character, seeds_of(character, hands, 0))
-
-    def features(pictures):
-        small = resize_images(pictures, model.input_shape[1])[..., None]
-        return keras.ops.convert_to_numpy(trunk.predict(small, verbose=0))
-
-    return made[distances(features(images), features(made)).argmin(axis=1)]
-
-
 def sheets(folder: Path, name: str, model, sample: Sample, images: list[dict], hands: int) -> None:
-    """A picture for each cause: real, the nearest of the written and of the read character."""
+    """A picture for each cause: real, the nearest of the written and of the read character.
+
+    Nearest in the pooled features of the network, which its dense layer reads.
+    """
     from hccr_lib.viz.figures import contact_sheet, use_course_style
 
     use_course_style()
     folder.mkdir(parents=True, exist_ok=True)
+    trunk = keras.Model(model.inputs[0], pooled_head(model)[2])
+
+    def features(pictures: np.ndarray) -> np.ndarray:
+        small = resize_images(pictures, model.input_shape[1])[..., None]
+        return trunk.predict(small, batch_size=256, verbose=0)
+
+    @cache
+    def made(character: str) -> tuple[np.ndarray, np.ndarray]:
+        pictures = written(character, seeds_of(character, hands, 0))
+        return pictures, features(pictures)
+
     where = {(d, i): n for n, (d, i) in enumerate(zip(sample.dataset, sample.index, strict=True))}
+    of_real = features(sample.images)
     for number, kind in enumerate(dict.fromkeys(each["cause"] for each in images)):
         pictures, titles = [], []
         for each in [each for each in images if each["cause"] == kind][:64]:
-            real = sample.images[where[each["dataset"], each["image"]]]
-            pictures += [
-                real,
-                *nearest_written(model, real[None], each["written"], hands),
-                *nearest_written(model, real[None], each["read"], hands),
-            ]
+            at = where[each["dataset"], each["image"]]
+            pictures.append(sample.images[at])
+            for character in (each["written"], each["read"]):
+                by_hand, known = made(character)
+                pictures.append(by_hand[distances(of_real[at : at + 1], known).argmin()])
             titles += [f"{each['written']}→{each['read']} {each['probability']:.2f}"]
             titles += [each["written"], each["read"]]
         figure = contact_sheet(pictures, titles, columns=12, cell_inches=0.8)
@@ -624,7 +626,10 @@ def main() -> None:
     )
     parser.add_argument("networks", nargs="*", default=NETWORKS)
     parser.add_argument("--hands", type=int, default=64, help="synthetic ones of each character")
-    parser.add_argument("--each", type=int, default=1, help="read only every so manieth image")
+    parser.add_argument("--each", type=int, default=1, help="read every so manieth image, a trial")
+    parser.add_argument(
+        "--some", type=int, default=150, help="read real and misread synthetic images to correct"
+    )
     parser.add_argument("--sheet", type=Path, help="a folder for contact sheets")
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
@@ -646,6 +651,7 @@ def main() -> None:
     hands = arguments.hands
     shared = {
         "hands": hands,
+        "some": arguments.some,
         "flags": outside(sample.images, sample.characters, hands),
         "synthetic_flags": outside(synthetic.images, synthetic.characters, hands),
     }
@@ -669,13 +675,13 @@ def main() -> None:
         "networks": {},
     }
     for name, model in models.items():
-        found = judged(name, model, sample, synthetic, answers, shared)
-        record["networks"][name] = found
-        if arguments.sheet:
-            sheets(arguments.sheet, name, model, sample, found["images"], hands)
+        record["networks"][name] = judged(name, model, sample, synthetic, answers, shared)
     text = json.dumps(record, ensure_ascii=False, separators=(",", ":"))
     arguments.out.write_text(text + "\n", encoding="utf-8")
-    print(f"{arguments.out.name}: {len(text.encode()) / 1000:.0f} KB")
+    print(f"{arguments.out.name}: {len(text.encode()) / 1000:.0f} KB", flush=True)
+    for name, model in models.items() if arguments.sheet else ():
+        images = record["networks"][name]["images"]
+        sheets(arguments.sheet, name, model, sample, images, hands)
 
 
 if __name__ == "__main__":

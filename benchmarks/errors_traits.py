@@ -244,7 +244,12 @@ def _penned(image: np.ndarray, goal: float) -> np.ndarray:
 
 
 def corrected(
-    kind: str, images: np.ndarray, targets: np.ndarray, *, mirrored: bool = False
+    kind: str,
+    images: np.ndarray,
+    targets: np.ndarray,
+    *,
+    mirrored: bool = False,
+    found: np.ndarray | None = None,
 ) -> np.ndarray:
     """Images with one trait brought to where it should be.
 
@@ -253,6 +258,7 @@ def corrected(
         images: uint8 (n, 96, 96).
         targets: float (n, len(COLUMNS)), what each image should measure.
         mirrored: change the trait as far in the other direction.
+        found: what `measure` gives for the images, if it is known; "all" measures again.
 
     Returns:
         uint8 (n, 96, 96).
@@ -266,7 +272,7 @@ def corrected(
         return images
     if kind not in CORRECTIONS:
         raise ValueError(f"kind must be one of {', '.join(CORRECTIONS)} or all, received {kind!r}")
-    found, out = measure(images), []
+    found, out = measure(images) if found is None else found, []
     for image, now, goal in zip(images, found, np.asarray(targets, float), strict=True):
         step = (now - goal if mirrored else goal - now)[: len(TRAITS)]
         if kind == "pen width":
