@@ -10,6 +10,7 @@ from typing import Annotated
 
 import typer
 
+from . import __version__
 from .cli_common import (
     CHARACTERS_HELP,
     AsJson,
@@ -30,12 +31,28 @@ from .cli_train import train
 # Nothing heavy is imported up here: `hccr --help` answers at once.
 
 app = typer.Typer(
-    help="Handwritten Chinese characters: read them, make them, train a network, measure how well.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
 )
+
+
+def _version(asked: bool) -> None:
+    if asked:
+        typer.echo(f"hccr {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def hccr(
+    version: Annotated[
+        bool,
+        typer.Option("--version", callback=_version, is_eager=True, help="Say which, and end."),
+    ] = False,
+):
+    """Handwritten Chinese characters: read them, make them, train a network, measure how well."""
+
 
 app.command()(recognize)  # first, since it needs nothing else
 

@@ -54,7 +54,7 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
         names = ", ".join(pretrained_networks()) or "none"
         raise ModelError(
             f"{name}: no such run, .keras file or shipped network (shipped: {names}); "
-            "train one with hccr train, or name one with --model"
+            "train one with hccr train"
         )
     if file.suffix == ".hdf5":
         try:

@@ -12,6 +12,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+import hccr_lib
 from hccr_lib import cli_images, training
 from hccr_lib.characters import LEVEL1
 from hccr_lib.cli import app
@@ -529,3 +530,32 @@ def test_the_environment_is_left_alone(tmp_path):
     before = dict(os.environ)
     succeeds("info", "--json")
     assert dict(os.environ) == before
+
+
+def test_the_version_is_that_of_the_package():
+    assert succeeds("--version") == f"hccr {hccr_lib.__version__}\n"
+
+
+@pytest.mark.parametrize("width", ["9999", "inf", "0", "-1"])
+def test_a_width_that_no_machine_holds_is_said_at_once(tmp_path, width):
+    told = fails("train", tmp_path / "run", "--characters", "大太", "--width", width)
+    assert "width" in told and "16" in told
+    assert not (tmp_path / "run").exists()
+
+
+def test_copies_are_for_synthetic_images(tmp_path, network, monkeypatch):
+    file = tmp_path / "real.gnt"
+    write_gnt(file, [Sample(c, np.full((8, 8), 255, np.uint8)) for c in "大太"])
+    told = fails("train", tmp_path / "run", "--data", file, "--copied", "0.5")
+    assert "--copied" in told and "--with-synthetic" in told
+    told = fails("train", tmp_path / "run", "--characters", "大太", "--copied", "1.5", *SMALL)
+    assert "copied" in told and "0 to 1" in told
+
+
+def test_what_is_copied_and_on_paper_stands_in_the_record(tmp_path, precision_again):
+    options = ("--characters", "大太", "--images-per-epoch", 12, *SMALL)
+    succeeds("train", tmp_path / "run", "--copied", "0.5", "--paper", *options)
+    record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
+    told = record["settings"]["description"]
+    assert "0.5 copied from long-cang, ma-shan-zheng, zhi-mang-xing" in told
+    assert told.endswith(", on paper")

@@ -9,8 +9,6 @@ differ only in the pooling that turns 6 x 6 maps into one vector: A averages (GA
 map (GWOAP), C weighs each position of each map (GWAP).
 """
 
-import math
-
 import keras
 from keras import layers
 
@@ -27,6 +25,7 @@ from hccr_lib.models.weights import (
 
 #: Channels of the 14 convolutions by block, at width 1 (table 1).
 BLOCKS = ((64, 64), (96, 64, 96), (128, 96, 128), (256, 192, 256), (448, 256, 448))
+WIDEST = 16  # times these channels: 1.6 billion parameters
 POOLINGS = {
     "A": ("gap", layers.GlobalAveragePooling2D),
     "B": ("gwoap", GlobalWeightedOutputAveragePooling2D),
@@ -125,8 +124,8 @@ def check_settings(num_classes, width, input_size, dropout):
     """ValueError for a setting that no network of this backbone can be built from."""
     if num_classes < 1:
         raise ValueError(f"num_classes must be at least 1. Received: num_classes={num_classes!r}")
-    if not 0 < width < math.inf:
-        raise ValueError(f"width must be positive and finite. Received: width={width!r}")
+    if not 0 < width <= WIDEST:
+        raise ValueError(f"width must be above 0, at most {WIDEST}. Received: width={width!r}")
     if input_size < 16 or input_size % 16:
         raise ValueError(
             f"input_size must be a multiple of 16, at least 16: four poolings halve it. "
