@@ -98,7 +98,7 @@ SCALES = {
                 _C
                 | {
                     f"{variant.lower()}-96-hands": "--start-from {c-96-hands}"
-                    f" --variant {variant} {_HANDS} {_QUICK}"
+                    f" --variant {variant} --teacher {{s-96-hands}} {_HANDS} {_QUICK}"
                     f" --learning-rate 0.0005 --epochs 6 --seed {seed}"
                 },
             )
