@@ -61,7 +61,7 @@ def test_lines_that_meet_still_meet(character, book, seed):
 
 
 def test_a_copy_shows_its_character():
-    """Of 60 characters, that of a copy is often the one whose handwriting from strokes is nearest."""
+    """Among 60, the character nearest to a copy, as it is made from strokes, is often its own."""
     some = LEVEL1[::63][:60]
     calm = {"warp": 0.0, "slant": 0.0, "rise": 0.1, "proportion": 0.0, "pen": 2.5, "aspect": 0.9}
 
