@@ -12,9 +12,9 @@ tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads 
        MCANet from it
 quick  C at 48x48 and at 96x96, and the student from it and     nine hours on two cores with
        taught by it, on 4.2 million images from strokes; then   AMX
-       the student on 1.4 million images with running hand,
-       and C, taught by it, on 0.8; A, B and MCANet on C's
-       convolutions, 0.2 to 0.4; width 1/2
+       the student on 1.4 million images with running hand, C,
+       taught by it, on 1.5, and the student again on 0.8; A, B
+       and MCANet on C's convolutions, 0.2 to 0.4; width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
        96x96, 6.8 million images each; a half-width C, and from
        it the student of full-width C, 6.8 million images each
@@ -54,14 +54,14 @@ _STROKES = {
     "s-96": f"--network student --start-from {{c-96}} --teacher {{c-96}} --augment {_QUICK}"
     " --learning-rate 0.001 --epochs 40 --seed 2",
 }
-# Then running hand: the student alone, being the fastest to learn it, and taught by it Model C.
-_STUDENT = _STROKES | {
+# Then running hand: the student alone, being the fastest to learn it, and Model C from it.
+_C = _STROKES | {
     "s-96-hands": f"--start-from {{s-96}} {_HANDS} {_QUICK}"
-    " --learning-rate 0.001 --epochs 36 --seed 3"
-}
-_C = _STUDENT | {
+    " --learning-rate 0.001 --epochs 36 --seed 3",
     "c-96-hands": f"--start-from {{c-96}} --teacher {{s-96-hands}} {_HANDS} {_QUICK}"
-    " --learning-rate 0.0007 --epochs 20 --seed 4"
+    " --learning-rate 0.0007 --epochs 20 --seed 4",
+    "c-96-more": f"--start-from {{c-96-hands}} --teacher {{s-96-hands}} {_HANDS} {_QUICK}"
+    " --learning-rate 0.0005 --epochs 20 --seed 9",
 }
 _TINY = {
     "c-16": f"{_NEW} --width 0.125 --input-size 16 --images-per-epoch 512 --epochs 2",
@@ -97,7 +97,7 @@ SCALES = {
                 {"variant": variant, "width": 0.5, "input_size": 96},
                 _C
                 | {
-                    f"{variant.lower()}-96-hands": "--start-from {c-96-hands}"
+                    f"{variant.lower()}-96-hands": "--start-from {c-96-more}"
                     f" --variant {variant} --teacher {{s-96-hands}} {_HANDS} {_QUICK}"
                     f" --learning-rate 0.0005 --epochs 6 --seed {seed}"
                 },
@@ -109,13 +109,21 @@ SCALES = {
             _C
             | {
                 # The losses wait until the cross-entropy has taught the features something.
-                "m-96-hands-apart": "--start-from {c-96-hands} --attentions 2 --losses none"
+                "m-96-hands-apart": "--start-from {c-96-more} --attentions 2 --losses none"
                 f" --dropout 0.2 {_HANDS} {_QUICK} --learning-rate 0.001 --epochs 5 --seed 7",
                 "m-96-hands": "--start-from {m-96-hands-apart} --losses contrastive,region"
                 f" {_HANDS} {_QUICK} --learning-rate 0.0005 --epochs 5 --seed 8",
             },
         ),
-        "S": ({"width": 0.5, "input_size": 96}, _STUDENT),
+        "S": (
+            {"width": 0.5, "input_size": 96},
+            _C
+            | {
+                # At last a student again, of the teacher that it taught.
+                "s-96-more": f"--start-from {{s-96-hands}} --teacher {{c-96-more}} {_HANDS}"
+                f" {_QUICK} --learning-rate 0.0005 --epochs 20 --seed 10"
+            },
+        ),
     },
     "full": {
         variant: (
