@@ -7,11 +7,11 @@ that it is changed as far in the opposite direction, which is the control.
 
 import cv2
 import numpy as np
+from likeness import strengths
 
 SIDE = 96
 _FINE = 2  # images are enlarged before their skeleton is taken
 _SHARES = np.arange(1, 8) / 8  # of the ink, by which its place in the box is told
-BLOCKS = 8  # of directions, across and down
 
 #: Traits, in the order of the columns of `measure`; logarithms where ratios count.
 TRAITS = (
@@ -300,22 +300,13 @@ def corrected(
 def direction_maps(images: np.ndarray) -> np.ndarray:
     """float32 (n, 256): strength of 4 directions on a grid of 8 by 8, the ink made a square.
 
-    As `likeness.py` has them, but for the aspect. Size, place and aspect are left out.
+    Size, place and aspect are left out.
     """
     rows = []
     for image in images:
         x, y, width, height = _box(inked(image))
         ink = image[y : y + height, x : x + width].astype(np.float32)
-        ink = np.minimum(ink / max(np.percentile(ink[ink > 40], 50), 1), 1)
-        ink = cv2.resize(ink, (64, 64), interpolation=cv2.INTER_AREA)
-        across, down = cv2.Sobel(ink, cv2.CV_32F, 1, 0), cv2.Sobel(ink, cv2.CV_32F, 0, 1)
-        strength, angle = np.hypot(across, down), np.arctan2(down, across)
-        maps = []
-        for direction in np.arange(4) * np.pi / 4:
-            off = np.abs((angle - direction + np.pi / 2) % np.pi - np.pi / 2)
-            part = cv2.GaussianBlur(strength * np.maximum(0, 1 - off / (np.pi / 4)), (0, 0), 4)
-            maps.append(cv2.resize(part, (BLOCKS, BLOCKS), interpolation=cv2.INTER_AREA))
-        rows.append(np.sqrt(np.ravel(maps) + 1e-4))
+        rows.append(strengths(np.minimum(ink / max(np.percentile(ink[ink > 40], 50), 1), 1)))
     return np.array(rows, np.float32)
 
 
