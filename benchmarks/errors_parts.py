@@ -9,11 +9,8 @@ from functools import cache
 import cv2
 import numpy as np
 
-from hccr_lib.datasets.running import resample
+from hccr_lib.datasets.running import ALIKE, in_box
 from hccr_lib.datasets.strokes import stroke_template
-
-_ALIKE = 0.1  # mean distance of corresponding points, in units of the component's box
-_POINTS = 8
 
 #: name, a character that has it, its first stroke there, how many strokes.
 COMPONENTS = tuple(
@@ -35,18 +32,10 @@ COMPONENTS = tuple(
 )
 
 
-def _in_box(strokes: list[np.ndarray]) -> np.ndarray:
-    points = np.concatenate(strokes)
-    low, size = points.min(axis=0), np.ptp(points, axis=0)
-    return (np.stack([resample(each, _POINTS) for each in strokes]) - low) / np.maximum(
-        size, 0.1 * size.max()
-    )
-
-
 @cache
 def _models() -> list[tuple[str, np.ndarray]]:
     return [
-        (name, _in_box(stroke_template(character)[start : start + count]))
+        (name, in_box(stroke_template(character)[start : start + count]))
         for name, character, start, count in COMPONENTS
     ]
 
@@ -65,8 +54,8 @@ def parts_of(character: str) -> tuple[tuple[str, int, int], ...]:
     for name, model in _models():
         for start in range(len(template) - len(model) + 1):
             run = template[start : start + len(model)]
-            off = np.hypot(*np.moveaxis(_in_box(run) - model, -1, 0)).mean()
-            if off <= _ALIKE and len(model) < len(template):
+            off = np.hypot(*np.moveaxis(in_box(run) - model, -1, 0)).mean()
+            if off <= ALIKE and len(model) < len(template):
                 found.append((-len(model), off, name, start))
     parts, taken = [], set()
     for negative, _, name, start in sorted(found):

@@ -63,8 +63,8 @@ def evaluate(
     model: Annotated[
         str | None,
         typer.Option(
-            help="A run folder, .keras file, Melnyk-Net.hdf5 or shipped network (see hccr info). "
-            "Default: melnyk_net_c."
+            help="A run folder, .keras or .npz file, Melnyk-Net.hdf5 or shipped network (see "
+            "hccr info). Default: melnyk_net_c."
         ),
     ] = None,
     split: Split = None,

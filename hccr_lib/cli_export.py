@@ -16,7 +16,7 @@ def export(
         str,
         typer.Argument(
             metavar="MODEL",
-            help="A shipped network (see hccr info), a run folder or .keras file.",
+            help="A shipped network (see hccr info), a run folder, .keras or .npz file.",
         ),
     ],
     out: Annotated[Path, typer.Argument(metavar="OUT", help="The .onnx file.")],

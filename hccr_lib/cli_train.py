@@ -70,8 +70,8 @@ def train(
         str | None,
         typer.Option(
             metavar="MODEL",
-            help="Learn also from what this run, .keras file or shipped network says, and from "
-            "where it looks.",
+            help="Learn also from what this run, .keras or .npz file or shipped network says, and "
+            "from where it looks.",
         ),
     ] = None,
     width: Annotated[
@@ -132,7 +132,9 @@ def train(
     ] = 0,
     start_from: Annotated[
         str | None,
-        typer.Option(help="Go on from this run, .keras file or shipped network, and its classes."),
+        typer.Option(
+            help="Go on from this run, .keras or .npz file or shipped network, and its classes."
+        ),
     ] = None,
     validation: Annotated[
         str | None, typer.Option(metavar="DATASET", help="Measured after every epoch.")

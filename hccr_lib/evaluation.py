@@ -17,7 +17,13 @@ from .models import (
     melnyk_net,
     student,
 )  # also registers the layers that saved networks name
-from .models.weights import pretrained_networks
+from .models.weights import (
+    assign_arrays,
+    pretrained_arrays,
+    pretrained_file,
+    pretrained_networks,
+    pretrained_record,
+)
 from .progress import progress
 
 DEFAULT_MODEL = "melnyk_net_c"
@@ -33,9 +39,10 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
     """A trained network and its classes in label order.
 
     Args:
-        name_or_path: one of `pretrained_networks()`, the folder of a training run, a .keras file
-            beside the run's record.json, or the authors' published `Melnyk-Net.hdf5`. Without a
-            record, a network of 3,755 classes is taken to tell GB2312 level 1 apart.
+        name_or_path: one of `pretrained_networks()`, the .npz file of another that `make weights`
+            wrote, the folder of a training run, a .keras file beside the run's record.json, or the
+            authors' published `Melnyk-Net.hdf5`. Without a record, a network of 3,755 classes is
+            taken to tell GB2312 level 1 apart.
 
     Raises:
         ModelError: no such network, not one that Keras reads, or of unknown classes.
@@ -61,6 +68,11 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
             return melnyk_net("C", weights=file), LEVEL1
         except (ValueError, FileNotFoundError) as error:
             raise ModelError(f"{file}: {error}") from error
+    if file.suffix == ".npz":
+        try:
+            return _stored(file), LEVEL1
+        except (ValueError, FileNotFoundError) as error:
+            raise ModelError(str(error)) from error
     try:
         model = keras.models.load_model(file, compile=False)
         classes = int(model.output_shape[-1])
@@ -81,12 +93,26 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
 
 def shipped(name: str) -> keras.Model:
     """A network of `pretrained_networks()` with its weights; "mcanet_2" has two attentions."""
-    if name == "student":
-        return student(weights="synthetic")
-    kind, which = name.rsplit("_", 1)
-    if kind == "mcanet":
-        return mcanet(int(which), weights="synthetic")
-    return melnyk_net(which.upper(), weights="synthetic")
+    model = _stored(pretrained_file(name))
+    if model.name != name:
+        raise ValueError(f"{pretrained_file(name)}: holds the weights of {model.name}")
+    return model
+
+
+def _stored(file: Path) -> keras.Model:
+    """The network that an `.npz` file of `make weights` and the JSON beside it describe."""
+    record = pretrained_record(file)
+    if record["num_classes"] != len(LEVEL1):
+        raise ValueError(f"{file}: is of {record['num_classes']} classes, which it does not name")
+    settings = {name: record[name] for name in ("num_classes", "width", "input_size")}
+    if "attentions" in record:
+        model = mcanet(record["attentions"], **settings)
+    elif "variant" in record:
+        model = melnyk_net(record["variant"], **settings)
+    else:
+        model = student(**settings)
+    assign_arrays(model, pretrained_arrays(file, record))
+    return model
 
 
 def _classes(record: Path) -> str | None:

@@ -8,7 +8,8 @@ import pytest
 from keras import ops
 from test_weights import random_net
 
-from hccr_lib.evaluation import load_model
+from hccr_lib.characters import LEVEL1
+from hccr_lib.evaluation import ModelError, load_model
 from hccr_lib.models import mcanet, melnyk_net, weights
 
 SMALL = {"variant": "C", "num_classes": 3755, "width": 0.125, "input_size": 16}
@@ -92,6 +93,26 @@ def test_each_network_is_loaded_by_its_name(home):
         weights.save_pretrained(melnyk_net(**settings), file, settings=settings, record={})
     for name in weights.pretrained_networks():
         assert load_model(name)[0].name == name
+
+
+def test_a_file_of_weights_is_a_network_wherever_it_lies(home, tmp_path):
+    model = random_net()
+    file = tmp_path / "elsewhere.npz"
+    weights.save_pretrained(model, file, settings=SMALL, record={})
+    loaded, classes = load_model(file)
+    assert (loaded.name, classes) == ("melnyk_net_c", LEVEL1)
+    read, kept = (each.predict(images(16), verbose=0) for each in (loaded, model))
+    np.testing.assert_allclose(read, kept, rtol=0.02)
+    # Under the name of another shipped network, it is refused.
+    for suffix in (".npz", ".json"):
+        other = weights.pretrained_file("student").with_suffix(suffix)
+        other.parent.mkdir(parents=True, exist_ok=True)
+        other.write_bytes(file.with_suffix(suffix).read_bytes())
+    with pytest.raises(ModelError, match=r"student\.npz: holds the weights of melnyk_net_c"):
+        load_model("student")
+    file.with_suffix(".json").unlink()
+    with pytest.raises(ModelError, match=r"elsewhere\.json: no such weights"):
+        load_model(file)
 
 
 def test_large_dense_kernels_are_int8_to_half_a_step(home, monkeypatch):

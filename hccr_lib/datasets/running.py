@@ -16,7 +16,7 @@ import numpy as np
 
 from .strokes import stroke_template
 
-_ALIKE = 0.1  # mean distance of corresponding points, in units of the component's box
+ALIKE = 0.1  # mean distance of corresponding points, in units of the component's box
 _POINTS = 8
 
 
@@ -115,7 +115,8 @@ def _box(strokes: list[np.ndarray]) -> tuple[np.ndarray, np.ndarray]:
     return low, np.maximum(size, 0.1 * size.max())
 
 
-def _in_box(strokes: list[np.ndarray]) -> np.ndarray:
+def in_box(strokes: list[np.ndarray]) -> np.ndarray:
+    """The strokes in their common bounding box, 0 to 1 each way: float (S, points, 2)."""
     low, size = _box(strokes)
     return (np.stack([resample(stroke, _POINTS) for stroke in strokes]) - low) / size
 
@@ -137,12 +138,12 @@ def running_strokes(
     found = 0
     for form in forms:
         length = len(form.strokes)
-        model = _in_box(stroke_template(form.character)[form.start : form.start + length])
+        model = in_box(stroke_template(form.character)[form.start : form.start + length])
         for start in range(len(template) - length + 1):
             run = slice(start, start + length)
             if (component[run] >= 0).any():
                 continue
-            if np.hypot(*np.moveaxis(_in_box(template[run]) - model, -1, 0)).mean() > _ALIKE:
+            if np.hypot(*np.moveaxis(in_box(template[run]) - model, -1, 0)).mean() > ALIKE:
                 continue
             low, size = _box(template[run])
             strokes[run] = [np.array(stroke) * size + low for stroke in form.strokes]
