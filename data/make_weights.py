@@ -11,7 +11,7 @@ Every step is a command that you can type; a step that was interrupted goes on w
 tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads nothing
        MCANet from it
 quick  C at 48x48, 2.3 million images; from it A, B and C at    six hours on two cores with AMX
-       96x96, 0.5 million images each, MCANet from C, and the
+       96x96, 0.5 million images each, MCANet from C, and the   (in float32 on others, far longer)
        student from C and taught by C, 1.5 million; width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
        96x96, 6.8 million images each; a half-width C, and from
@@ -30,7 +30,7 @@ sys.path.insert(0, str(ROOT))
 
 from hccr_lib.evaluation import load_model  # noqa: E402  (all need the path above)
 from hccr_lib.models import mcanet, melnyk_net, student  # noqa: E402
-from hccr_lib.models.backend import accelerators  # noqa: E402
+from hccr_lib.models.backend import accelerators, emulates_bfloat16  # noqa: E402
 from hccr_lib.models.weights import PRETRAINED, save_pretrained  # noqa: E402
 from hccr_lib.training.record import read_record  # noqa: E402
 
@@ -188,6 +188,8 @@ def make(
     """Trains one network, and writes its weights once all of its trainings are finished."""
     folders = {name: runs / name for name in trainings}
     for name, options in trainings.items():
+        if emulates_bfloat16():
+            options = options.replace("mixed_bfloat16", "float32")
         command = ["train", str(folders[name]), *options.format_map(folders).split()]
         line = f"hccr {' '.join(command)}"
         if line in asked:

@@ -98,8 +98,9 @@ def train(
         str | None,
         typer.Option(
             metavar="DTYPE",
-            help="float32, mixed_bfloat16 (much faster on GPUs since Ampere, and on CPUs with AMX) "
-            "or mixed_float16 (for older GPUs, such as a T4). Default: float32.",
+            help="float32, mixed_bfloat16 (much faster on GPUs since Ampere and on CPUs with AMX, "
+            "much slower on others) or mixed_float16 (for older GPUs, such as a T4). "
+            "Default: float32.",
         ),
     ] = None,
     recipe: Annotated[str, typer.Option(help="fast, melnyk or mcanet.")] = "fast",
@@ -174,6 +175,7 @@ def train(
         from .cli_networks import going_on, losses_of, new_network, taught_by
         from .datasets import load
         from .datasets.rows import Rows
+        from .models.backend import emulates_bfloat16
         from .training import batches
         from .training import train as run
 
@@ -253,6 +255,13 @@ def train(
             learnt_by = taught_by(teacher, losses, classes)
         else:
             learnt_by = losses_of(model, losses, start_from is None or attentions is not None)
+
+        if precision == "mixed_bfloat16" and emulates_bfloat16():
+            typer.echo(
+                "This processor has no instructions for bfloat16, and imitates them ten times "
+                "slower than float32; better leave --precision out.",
+                err=True,
+            )
 
         with handwriting(classes, written_each_epoch, seed, copied) as written:
 

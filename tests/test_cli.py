@@ -19,7 +19,7 @@ from hccr_lib.cli import app
 from hccr_lib.datasets import Sample, load, read_gnt, write_gnt
 from hccr_lib.datasets.normalize import resize_images
 from hccr_lib.evaluation import DEFAULT_MODEL
-from hccr_lib.models import melnyk_net, weights
+from hccr_lib.models import backend, melnyk_net, weights
 from hccr_lib.training.batches import Batches
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -30,6 +30,12 @@ CLASSES = "己已巳大太犬"
 def empty_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("HCCR_CACHE_DIR", str(tmp_path / "cache"))
     monkeypatch.delenv("HCCR_DATA_DIR", raising=False)
+
+
+@pytest.fixture(autouse=True)
+def any_processor(tmp_path, monkeypatch):
+    """What is said does not depend on the processor that the tests run on."""
+    monkeypatch.setattr(backend, "CPUINFO", tmp_path / "none")
 
 
 def hccr(*arguments):
@@ -229,6 +235,33 @@ def test_train_builds_what_its_options_say(tmp_path, built):
     assert model.get_layer("conv1_1").compute_dtype == "bfloat16"
     assert recorded == "mixed_bfloat16"
     assert "--precision must be one of" in fails("train", "x", "--precision", "float8")
+
+
+@pytest.mark.parametrize(
+    ("known", "warned"),
+    [
+        ("flags : fpu avx2 f16c\n", True),
+        ("flags : fpu amx_bf16 amx_tile\n", False),
+        ("Features : fp asimd\n", True),
+        ("Features : fp asimd bf16\n", False),
+        ("model name : avx2\n", False),
+        (None, False),
+    ],
+)
+def test_train_says_where_bfloat16_is_only_imitated(tmp_path, built, monkeypatch, known, warned):
+    cpuinfo = tmp_path / "cpuinfo"
+    if known is not None:
+        cpuinfo.write_text(known)
+    monkeypatch.setattr(backend, "CPUINFO", cpuinfo)
+    monkeypatch.setattr(backend, "accelerators", list)
+    command = ("train", tmp_path / "run", "--characters", CLASSES, "--width", 0.1)
+    command += ("--input-size", 16, "--images-per-epoch", 8)
+    said = hccr(*command, "--precision", "mixed_bfloat16")
+    assert said.exit_code == 0
+    assert ("no instructions for bfloat16" in said.stderr) == warned
+    assert hccr(*command, "--precision", "float32").stderr == ""
+    monkeypatch.setattr(backend, "accelerators", lambda: ["gpu:0"])
+    assert hccr(*command, "--precision", "mixed_bfloat16").stderr == ""
 
 
 def test_train_goes_on_with_another_pooling_in_the_precision_of_the_network(

@@ -1,6 +1,6 @@
 """Running hand from copybooks: complete, the right characters, and never the same twice."""
 
-from dataclasses import replace
+from dataclasses import fields, replace
 
 import cv2
 import numpy as np
@@ -13,7 +13,7 @@ from hccr_lib.datasets import normalize
 from hccr_lib.datasets.copybooks import copybook_page, copybooks
 from hccr_lib.datasets.pen import copied_path
 from hccr_lib.datasets.stream import fresh, fresh_epochs
-from hccr_lib.datasets.synthesis import copy, random_writer, write
+from hccr_lib.datasets.synthesis import Writer, copy, random_writer, write
 
 characters = st.sampled_from(LEVEL1)
 books = st.sampled_from(copybooks())
@@ -58,6 +58,41 @@ def test_lines_that_meet_still_meet(character, book, seed):
     _, first, which = np.unique(page.points, axis=0, return_index=True, return_inverse=True)
     np.testing.assert_allclose(path, path[first][which.ravel()], atol=1e-6)
     assert not np.allclose(path, page.points, atol=1e-3)
+
+
+COUNT = ("size", "aspect", "slant", "rise", "pen", "ink", "texture", "proportion", "warp", "tremor")
+
+
+@pytest.mark.parametrize("trait", [each.name for each in fields(Writer) if each.metadata])
+def test_a_writer_gives_a_copy_what_does_not_need_strokes(trait):
+    style = next(each.metadata for each in fields(Writer) if each.name == trait)
+    hand = random_writer(4, size=90.0, pen=3.0, texture=0.2, warp=0.03, proportion=0.1)
+    low, high = (
+        copy("永", replace(hand, **{trait: style[end]}), copybooks()[0]).bitmap
+        for end in ("low", "high")
+    )
+    same = low.shape == high.shape and (low == high).all()
+    assert same == (trait not in COUNT)
+
+
+def test_slant_leans_to_the_right_and_rise_climbs_there():
+    page = copybook_page("永", copybooks()[0])
+    still = replace(random_writer(0), proportion=0.0, warp=0.0, tremor=0.0, slant=0.0, rise=0.0)
+
+    def moved(**style):
+        paths = (
+            copied_path(page, hand, np.random.default_rng(1))
+            for hand in (replace(still, **style), still)
+        )
+        return np.subtract(*paths) / 0.2
+
+    x, y = (page.points - 0.5).T
+    across, down = moved(slant=0.2).T
+    np.testing.assert_allclose(across, -0.6 * y, atol=1e-5)
+    np.testing.assert_allclose(down, 0, atol=1e-6)
+    across, down = moved(rise=0.2).T
+    np.testing.assert_allclose(down, -0.3 * x, atol=1e-5)
+    np.testing.assert_allclose(across, 0, atol=1e-6)
 
 
 def test_a_copy_shows_its_character():
