@@ -127,6 +127,10 @@ real: .venv/.ready  ## read real handwriting with the networks that ship; writes
 errors: .venv/.ready  ## why real handwriting is misread; writes data/results/errors.json
 	$(BIN)/python benchmarks/errors.py
 
+.PHONY: handwriting
+handwriting: .venv/.ready  ## what each trait of handwriting is worth; writes data/results/handwriting.json
+	$(BIN)/python benchmarks/handwriting.py
+
 .PHONY: constraints
 constraints: .venv/.ready .venv-jax/.ready  ## record the installed versions in constraints.txt
 	{ echo "# The versions that the tests run with; written by: make constraints"; \

@@ -37,6 +37,7 @@ from hccr_lib.datasets.normalize import normalize, resize_images
 from hccr_lib.datasets.strokes import stroke_template
 from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION, copy, random_writer, write
 from hccr_lib.datasets.workers import cores, worker_pool
+from hccr_lib.files import atomic_file
 from hccr_lib.models import student
 from hccr_lib.training import train
 from hccr_lib.training.record import environment
@@ -243,7 +244,8 @@ def main() -> None:
                 keras.backend.clear_session()
                 known = {**made, "budget": budget, "rows": rows}
                 text = json.dumps(known, ensure_ascii=False, indent=1)
-                arguments.out.write_text(text + "\n", encoding="utf-8")
+                with atomic_file(arguments.out) as file:
+                    file.write(f"{text}\n".encode())
 
 
 if __name__ == "__main__":

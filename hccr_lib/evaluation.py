@@ -39,10 +39,10 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
     """A trained network and its classes in label order.
 
     Args:
-        name_or_path: one of `pretrained_networks()`, the .npz file of another that `make weights`
-            wrote, the folder of a training run, a .keras file beside the run's record.json, or the
-            authors' published `Melnyk-Net.hdf5`. Without a record, a network of 3,755 classes is
-            taken to tell GB2312 level 1 apart.
+        name_or_path: one of `pretrained_networks()`, the `.npz` file of another that `make
+            weights` wrote, the folder of a training run, a .keras file beside the run's
+            record.json, or the authors' published `Melnyk-Net.hdf5`. Without a record, a network
+            of 3,755 classes is taken to tell GB2312 level 1 apart.
 
     Raises:
         ModelError: no such network, not one that Keras reads, or of unknown classes.

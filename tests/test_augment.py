@@ -95,3 +95,9 @@ def test_paper_keeps_the_ink_where_it_is_brighter_than_what_is_around_it():
     blank = on_paper(np.zeros((2000, 96, 96), np.uint8), np.random.default_rng(1))
     assert 0.3 < (blank.max(axis=(1, 2)) > 0).mean() < 0.42, "noise or light on a third of them"
     assert blank.max() < 130
+    # Light is a slope: without noise it grows all the way, from black in one place alone.
+    steps = [np.diff(blank.astype(int), axis=axis) for axis in (1, 2)]
+    one_way = [((s >= 0).all((1, 2)) | (s <= 0).all((1, 2))) for s in steps]
+    light = (blank.max(axis=(1, 2)) > 0) & one_way[0] & one_way[1]
+    black = (blank[light] == 0).mean(axis=(1, 2))
+    assert light.sum() > 100 and np.median(black) < 0.02
