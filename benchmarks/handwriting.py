@@ -21,7 +21,7 @@ It needs HCCR_DATA_DIR with both samples.
 import argparse
 import json
 import sys
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
 
@@ -212,18 +212,28 @@ def main() -> None:
         "width": WIDTH,
         "begin": {"images": arguments.begin, "epochs": BEGIN_EPOCHS, "learning_rate": BEGIN_RATE},
         "images": arguments.images,
+        "epochs": EPOCHS,
         "learning_rate": RATE,
         "batch_size": BATCH,
+        "seed": SEED,
         "synthesis": SYNTHESIS_VERSION,
         "copybooks": list(copybooks()),
+        "rows": {name: {**asdict(row), "books": list(row.books)} for name, row in ROWS.items()},
     }
     made = environment()
     rows = {name: {} for name in ROWS}
     if arguments.out.exists():
-        earlier = json.loads(arguments.out.read_text(encoding="utf-8"))
-        if earlier["budget"] != budget:
-            parser.error(f"{arguments.out} holds another budget; choose another --out")
-        rows |= earlier["rows"]
+        try:
+            earlier = json.loads(arguments.out.read_text(encoding="utf-8"))
+            same = earlier["budget"] == budget
+            rows |= earlier["rows"]
+        except (ValueError, KeyError, TypeError) as error:
+            parser.error(f"{arguments.out}: not a record of this experiment ({error})")
+        if not same:
+            parser.error(f"{arguments.out} holds another experiment; choose another --out")
+    if all(str(seed) in rows[name] for seed in range(arguments.seeds) for name in ROWS):
+        return
+    arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with worker_pool(cores()) as pool:
         weights = begun(characters, arguments, pool)
         for seed in range(arguments.seeds):
@@ -232,6 +242,7 @@ def main() -> None:
                     continue
                 network, record = trained(name, seed, weights, characters, arguments, pool)
                 rows[name][str(seed)] = {
+                    "git_commit": made["git_commit"],
                     "seconds": record["seconds"],
                     "accuracy": record["epochs"][-1]["accuracy"],
                     "sets": hits(network, sets),

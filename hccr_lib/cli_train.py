@@ -256,10 +256,10 @@ def train(
         else:
             learnt_by = losses_of(model, losses, start_from is None or attentions is not None)
 
-        if precision == "mixed_bfloat16" and emulates_bfloat16():
+        if keras.config.dtype_policy().name == "mixed_bfloat16" and emulates_bfloat16():
             typer.echo(
-                "This processor has no instructions for bfloat16, and imitates them ten times "
-                "slower than float32; better leave --precision out.",
+                "This processor has no instructions for bfloat16 and imitates them, some ten times "
+                "slower than float32; better train in float32.",
                 err=True,
             )
 

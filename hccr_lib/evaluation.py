@@ -111,7 +111,12 @@ def _stored(file: Path) -> keras.Model:
         model = melnyk_net(record["variant"], **settings)
     else:
         model = student(**settings)
-    assign_arrays(model, pretrained_arrays(file, record))
+    try:
+        assign_arrays(model, pretrained_arrays(file, record))
+    except KeyError as error:
+        raise ValueError(
+            f"{file}: is not of the network that its JSON describes ({error})"
+        ) from None
     return model
 
 

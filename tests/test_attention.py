@@ -122,9 +122,9 @@ def test_without_classes_the_predicted_one_and_no_negative_values(network):
 
 def test_the_size_of_batches_changes_nothing(network):
     whole = attention_maps(network, IMAGES, [3])
-    np.testing.assert_allclose(
-        attention_maps(network, IMAGES, [3], batch_size=2), whole, rtol=1e-4, atol=1e-6
-    )
+    parts = attention_maps(network, IMAGES, [3], batch_size=2)
+    # Other batches, other orders of summation: what is lost is a share of the largest terms.
+    np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-6 * np.abs(whole).max())
 
 
 @pytest.mark.parametrize("built, which", [(mcanet, 0), (melnyk_net, "A")])

@@ -2,7 +2,7 @@
 
 import json
 import sys
-from dataclasses import fields, replace
+from dataclasses import asdict, fields, replace
 from pathlib import Path
 
 import numpy as np
@@ -110,6 +110,8 @@ def test_the_record_holds_every_row_three_times_on_the_same_images():
     record = json.loads(RECORD.read_text(encoding="utf-8"))
     assert list(record["rows"]) == list(ROWS)
     assert not record["git_commit"].endswith("+changes")
+    rows = {name: {**asdict(row), "books": list(row.books)} for name, row in ROWS.items()}
+    assert record["budget"]["rows"] == rows
     assert record["budget"]["side"] == handwriting.SIDE
     seeds = {frozenset(by_seed) for by_seed in record["rows"].values()}
     assert len(seeds) == 1 and len(*seeds) >= 3

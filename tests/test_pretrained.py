@@ -110,6 +110,11 @@ def test_a_file_of_weights_is_a_network_wherever_it_lies(home, tmp_path):
         other.write_bytes(file.with_suffix(suffix).read_bytes())
     with pytest.raises(ModelError, match=r"student\.npz: holds the weights of melnyk_net_c"):
         load_model("student")
+    described = json.loads(file.with_suffix(".json").read_text())
+    del described["variant"]
+    file.with_suffix(".json").write_text(json.dumps(described))
+    with pytest.raises(ModelError, match=r"elsewhere\.npz: is not of the network that its JSON"):
+        load_model(file)
     file.with_suffix(".json").unlink()
     with pytest.raises(ModelError, match=r"elsewhere\.json: no such weights"):
         load_model(file)
