@@ -69,7 +69,7 @@ unit-jax: .venv-jax/.ready  ## those that reach Keras once more, on JAX, TensorF
 
 .PHONY: notebooks-check
 notebooks-check: .venv/.ready  ## run every notebook; compare the outputs that must not change
-	CI=1 $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=300 $(NOTEBOOKS)
+	CI=1 $(BIN)/pytest -n 2 --dist loadfile --nbval-lax --nbval-cell-timeout=900 $(NOTEBOOKS)
 
 .PHONY: book-check
 book-check: $(BOOK)  ## test the built pages
