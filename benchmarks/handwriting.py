@@ -93,7 +93,7 @@ ROWS = {
 
 
 def written(row: Row, characters: list[str], seeds: list[int]) -> np.ndarray:
-    """One image for each character and writer, uint8 (n, SIDE, SIDE)."""
+    """One image for each character and writer, uint8 (n, 96, 96)."""
     images = np.empty((len(seeds), 96, 96), np.uint8)
     for image, character, seed in zip(images, characters, seeds, strict=True):
         writer = random_writer(seed)

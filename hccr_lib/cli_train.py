@@ -258,7 +258,7 @@ def train(
 
         if keras.config.dtype_policy().name == "mixed_bfloat16" and emulates_bfloat16():
             typer.echo(
-                "This processor has no instructions for bfloat16 and imitates them, some ten times "
+                "This processor has no instructions for bfloat16 and imitates them, which is far "
                 "slower than float32; better train in float32.",
                 err=True,
             )

@@ -31,8 +31,7 @@ def fastest_jit():
 def emulates_bfloat16():
     """Whether bfloat16 is known to be computed by instructions that were not made for it.
 
-    Then `mixed_bfloat16` is no gain but a loss: on a processor of AMD's third generation (Zen 3),
-    which has AVX2 alone, the student trained 14 times slower than in float32. Where there is an
+    Then `mixed_bfloat16` trains far slower than float32. Where there is an
     accelerator, or the processor does not tell (it does on Linux), the answer is False.
     """
     if accelerators() or not CPUINFO.exists():
