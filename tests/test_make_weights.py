@@ -1,5 +1,6 @@
 """`make weights` from end to end on a tiny size, killed on the way once."""
 
+import importlib.util
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import keras
 import numpy as np
+import pytest
 
 from hccr_lib.evaluation import load_model
 from hccr_lib.models import mcanet, melnyk_net, student, transfer, weights
@@ -57,3 +59,24 @@ def test_tiny_weights_are_trained_written_and_loaded(tmp_path, monkeypatch):
         for a, b in zip(grown.trainable_weights, trained.trainable_weights, strict=True)
     ]
     assert 0 < max(moved) < 0.1
+
+
+@pytest.mark.parametrize(("imitated", "precision"), [(True, "float32"), (False, "mixed_bfloat16")])
+def test_where_bfloat16_is_imitated_trainings_compute_in_float32(
+    tmp_path, monkeypatch, imitated, precision
+):
+    spec = importlib.util.spec_from_file_location("make_weights", PROGRAM)
+    program = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(program)
+    asked = []
+
+    def stop(command, **_):
+        asked.append(command)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(program, "emulates_bfloat16", lambda: imitated)
+    monkeypatch.setattr(program.subprocess, "run", stop)
+    with pytest.raises(KeyboardInterrupt):
+        program.make("C", *program.SCALES["quick"]["C"], tmp_path, tmp_path, set())
+    (command,) = asked
+    assert command[command.index("--precision") + 1] == precision
