@@ -13,7 +13,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 import hccr_lib
-from hccr_lib import cli_images, training
+from hccr_lib import cli_common, cli_images, training
 from hccr_lib.characters import LEVEL1
 from hccr_lib.cli import app
 from hccr_lib.datasets import Sample, load, read_gnt, write_gnt
@@ -40,6 +40,15 @@ def any_processor(tmp_path, monkeypatch):
 
 def hccr(*arguments):
     return CliRunner().invoke(app, [str(argument) for argument in arguments])
+
+
+@pytest.mark.parametrize(("asked", "taken"), [(None, "1"), ("0", "0")])
+def test_onednn_computes_unless_told_otherwise(asked, taken, monkeypatch):
+    monkeypatch.delenv("TF_ENABLE_ONEDNN_OPTS", raising=False)
+    if asked is not None:
+        monkeypatch.setenv("TF_ENABLE_ONEDNN_OPTS", asked)
+    cli_common.import_backend()
+    assert os.environ["TF_ENABLE_ONEDNN_OPTS"] == taken
 
 
 def succeeds(*arguments):
