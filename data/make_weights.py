@@ -10,9 +10,11 @@ Every step is a command that you can type; a step that was interrupted goes on w
 =====  =======================================================  ==============================
 tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads nothing
        MCANet from it
-quick  C at 48x48, 2.3 million images; from it A, B and C at    six hours on two cores with AMX
-       96x96, 0.5 million images each, MCANet from C, and the   (in float32 on others, far longer)
-       student from C and taught by C, 1.5 million; width 1/2
+quick  C at 48x48 and at 96x96, and the student from it and     about ten hours on two cores,
+       taught by it, 4.2 million images from strokes; then the  more than a day without AMX
+       student on 1.1 million images with running hand, and C
+       on 0.3, taught by it; A, B and MCANet on C's
+       convolutions, 0.1 million images each; width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
        96x96, 6.8 million images each; a half-width C, and from
        it the student of full-width C, 6.8 million images each
@@ -35,19 +37,29 @@ from hccr_lib.models.weights import PRETRAINED, save_pretrained  # noqa: E402
 from hccr_lib.training.record import read_record  # noqa: E402
 
 _NEW = "--characters level1 --pooling-starts-as mean"
+# What is read: six of ten images copied from running hand, and not all of them on clean paper.
+_HANDS = "--copied 0.6 --augment --paper"
 _FULL = (
-    "--characters level1 --width 1 --augment --precision mixed_bfloat16 --batch-size 1024"
+    f"--characters level1 --width 1 {_HANDS} --precision mixed_bfloat16 --batch-size 1024"
     " --learning-rate 0.002 --images-per-epoch 375500 --epochs 18"
 )
-_FROM_48 = (
-    "--start-from {c-48} --input-size 96 --augment --precision mixed_bfloat16 --batch-size 128"
-    " --learning-rate 0.0005 --images-per-epoch 37550 --epochs 13"
-)
-_C_48 = (
-    f"{_NEW} --width 0.5 --input-size 48 --dropout 0.2 --augment --precision mixed_bfloat16"
-    " --batch-size 128 --learning-rate 0.001 --images-per-epoch 37550 --epochs 60"
-)
-_STUDENT = "--network student --augment --precision mixed_bfloat16 --learning-rate 0.001"
+_QUICK = "--precision mixed_bfloat16 --batch-size 128 --images-per-epoch 37550"
+_SHORT = "--precision mixed_bfloat16 --batch-size 128 --images-per-epoch 18775"
+# First from strokes alone: Model C, small and then at full size, and the student taught by it.
+# Then running hand: the student alone, being the fastest to learn it, and Model C taught by it.
+# The later stages take seeds of their own: images that no stage before has seen.
+_C = {
+    "c-48": f"{_NEW} --width 0.5 --input-size 48 --dropout 0.2 --augment {_QUICK}"
+    " --learning-rate 0.001 --epochs 60",
+    "c-96": f"--start-from {{c-48}} --input-size 96 --augment {_QUICK}"
+    " --learning-rate 0.0005 --epochs 13 --variant C",
+    "s-96": f"--network student --start-from {{c-96}} --teacher {{c-96}} --augment {_QUICK}"
+    " --learning-rate 0.001 --epochs 40 --seed 2",
+    "s-96-hands": f"--start-from {{s-96}} {_HANDS} {_QUICK}"
+    " --learning-rate 0.001 --epochs 28 --seed 3",
+    "c-96-hands": f"--start-from {{c-96}} --teacher {{s-96-hands}} {_HANDS} {_SHORT}"
+    " --learning-rate 0.0007 --epochs 16 --seed 4",
+}
 _TINY = {
     "c-16": f"{_NEW} --width 0.125 --input-size 16 --images-per-epoch 512 --epochs 2",
     "c-32": "--start-from {c-16} --input-size 32 --images-per-epoch 512 --epochs 2",
@@ -75,43 +87,34 @@ SCALES = {
         ),
     },
     "quick": {
-        variant: (
-            {"variant": variant, "width": 0.5, "input_size": 96},
-            {"c-48": _C_48, f"{variant.lower()}-96": f"{_FROM_48} --variant {variant}"},
-        )
-        for variant in "CAB"
-    }
-    | {
+        "C": ({"variant": "C", "width": 0.5, "input_size": 96}, _C),
+        # On C's convolutions, with poolings of their own.
+        **{
+            variant: (
+                {"variant": variant, "width": 0.5, "input_size": 96},
+                _C
+                | {
+                    f"{variant.lower()}-96-hands": "--start-from {c-96-hands}"
+                    f" --variant {variant} --teacher {{s-96-hands}} {_HANDS} {_SHORT}"
+                    f" --learning-rate 0.0005 --epochs 4 --seed {seed}"
+                },
+            )
+            for variant, seed in (("A", 5), ("B", 6))
+        },
         "M": (
             {"attentions": 2, "width": 0.5, "input_size": 96},
-            {
-                "c-48": _C_48,
-                "c-96": f"{_FROM_48} --variant C",
+            _C
+            | {
                 # The losses wait until the cross-entropy has taught the features something.
-                "m-96-apart": "--start-from {c-96} --attentions 2 --losses none --dropout 0.2"
-                " --augment --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.001"
-                " --images-per-epoch 37550 --epochs 8",
-                "m-96": "--start-from {m-96-apart} --losses contrastive,region --augment"
-                " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.0005"
-                " --images-per-epoch 37550 --epochs 6",
-                "m-96-on": "--start-from {m-96} --losses contrastive,region --augment"
-                " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.00025"
-                " --images-per-epoch 37550 --epochs 5",
-                # Seed 1: images that no stage before has seen.
-                "m-96-last": "--start-from {m-96-on} --losses contrastive,region --augment"
-                " --precision mixed_bfloat16 --batch-size 128 --learning-rate 0.0002"
-                " --images-per-epoch 37550 --epochs 3 --seed 1",
+                "m-96-hands-apart": "--start-from {c-96-hands} --attentions 2 --losses none"
+                f" --dropout 0.2 {_HANDS} {_SHORT} --learning-rate 0.001 --epochs 4 --seed 7",
+                "m-96-hands": "--start-from {m-96-hands-apart} --losses contrastive,region"
+                f" {_HANDS} {_SHORT} --learning-rate 0.0005 --epochs 4 --seed 8",
             },
         ),
         "S": (
             {"width": 0.5, "input_size": 96},
-            {
-                "c-48": _C_48,
-                "c-96": f"{_FROM_48} --variant C",
-                # Seed 2: images that its teacher has not learnt from.
-                "s-96": f"{_STUDENT} --start-from {{c-96}} --teacher {{c-96}}"
-                " --batch-size 128 --images-per-epoch 37550 --epochs 40 --seed 2",
-            },
+            {name: options for name, options in _C.items() if name != "c-96-hands"},
         ),
     },
     "full": {
@@ -126,7 +129,7 @@ SCALES = {
             {"attentions": 2, "width": 1.0, "input_size": 96},
             {
                 "m-apart": f"{_FULL} --attentions 2 --losses none",
-                "m": "--start-from {m-apart} --losses contrastive,region --augment"
+                "m": f"--start-from {{m-apart}} --losses contrastive,region {_HANDS}"
                 " --precision mixed_bfloat16 --batch-size 1024 --learning-rate 0.001"
                 " --images-per-epoch 375500 --epochs 6",
             },
@@ -138,8 +141,9 @@ SCALES = {
                 "c-half": f"{_FULL} --variant C --pooling-starts-as mean".replace(
                     "--width 1", "--width 0.5"
                 ),
-                "s": f"{_STUDENT} --start-from {{c-half}} --teacher {{c}}"
-                " --batch-size 1024 --images-per-epoch 375500 --epochs 18 --seed 2",
+                "s": f"--network student --start-from {{c-half}} --teacher {{c}} {_HANDS}"
+                " --precision mixed_bfloat16 --learning-rate 0.001 --batch-size 1024"
+                " --images-per-epoch 375500 --epochs 18 --seed 2",
             },
         ),
     },
