@@ -157,7 +157,7 @@ clean:  ## remove what make has made, but for trained networks (runs)
 	$(PYTHON) -m venv .venv-jax
 	sed '/^tensorflow/d' requirements.txt > .venv-jax/requirements.txt
 	.venv-jax/bin/pip install -q -c constraints.txt -r .venv-jax/requirements.txt \
-	  beautifulsoup4 hypothesis jax pytest pytest-xdist
+	  beautifulsoup4 hypothesis jax pytest pytest-xdist scikit-image
 	.venv-jax/bin/pip install -q -c constraints.txt --no-deps -e .
 	touch $@
 

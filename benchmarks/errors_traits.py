@@ -8,6 +8,7 @@ that it is changed as far in the opposite direction, which is the control.
 import cv2
 import numpy as np
 from likeness import strengths
+from skimage.morphology import skeletonize
 
 SIDE = 96
 _FINE = 2  # images are enlarged before their skeleton is taken
@@ -33,39 +34,6 @@ AT = {name: number for number, name in enumerate(COLUMNS)}
 
 #: What `corrected` knows to correct.
 CORRECTIONS = ("pen width", "darkness", "slant and rise", "aspect", "size", "proportion")
-
-
-def _thinning() -> np.ndarray:
-    """bool (2, 256): which neighbourhoods lose their pixel in either half of a step.
-
-    Zhang and Suen, "A fast parallel algorithm for thinning digital patterns", 1984. Bit k of a
-    neighbourhood is the k-th neighbour, clockwise from the one above.
-    """
-    p = (np.arange(256)[:, None] >> np.arange(8)) & 1
-    turns = ((p == 0) & (np.roll(p, -1, axis=1) == 1)).sum(axis=1)
-    border = (p.sum(axis=1) >= 2) & (p.sum(axis=1) <= 6) & (turns == 1)
-    up, right, down, left = p[:, 0], p[:, 2], p[:, 4], p[:, 6]
-    first = border & (up * right * down == 0) & (right * down * left == 0)
-    second = border & (up * right * left == 0) & (up * down * left == 0)
-    return (255 * np.stack([first, second])).astype(np.uint8)
-
-
-_GONE = _thinning()
-_NEIGHBOURS = np.array([[128, 1, 2], [64, 0, 4], [32, 16, 8]], np.float32)
-
-
-def skeleton(ink: np.ndarray) -> np.ndarray:
-    """Lines one pixel wide along the middle of the ink, both uint8 (h, w), 0 or 1."""
-    rows = cv2.copyMakeBorder(ink, 1, 1, 1, 1, cv2.BORDER_CONSTANT, value=0)
-    changed = True
-    while changed:
-        changed = False
-        for gone in _GONE:
-            code = cv2.filter2D(rows, cv2.CV_8U, _NEIGHBOURS, borderType=cv2.BORDER_CONSTANT)
-            out = cv2.bitwise_and(cv2.LUT(code, gone), rows)
-            changed |= cv2.countNonZero(out) > 0
-            rows -= out
-    return rows[1:-1, 1:-1]
 
 
 def inked(image: np.ndarray) -> np.ndarray:
@@ -129,7 +97,7 @@ def measure(images: np.ndarray) -> np.ndarray:
     for image in images:
         ink, fine = inked(image), _fine(image)
         big = inked(fine)
-        line = skeleton(big)
+        line = skeletonize(big > 0).astype(np.uint8)
         _, _, width, height = _box(ink)
         side = max(width, height)
         length = max(int(line.sum()), 1) / _FINE
@@ -223,7 +191,7 @@ def _penned(image: np.ndarray, goal: float) -> np.ndarray:
     fine = _fine(image)
     ink = inked(fine)
     away = cv2.distanceTransform(ink, cv2.DIST_L2, 5)
-    y, x = np.nonzero(skeleton(ink))
+    y, x = np.nonzero(skeletonize(ink > 0))
     shade = cv2.blur(fine, (3, 3))[y, x]
     palest_first = np.argsort(shade, kind="stable")  # as a disk replaces what is under it
     ratio, best = 1.0, None

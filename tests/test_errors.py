@@ -37,19 +37,6 @@ def images():
 # Traits.
 
 
-def test_a_skeleton_is_thin_within_the_ink_and_in_as_many_pieces():
-    ink = traits.inked(by_hands("国", [3], pen=5.0)[0])
-    line = traits.skeleton(ink)
-    assert line.any() and not (line & ~ink & 1).any()
-    assert cv2.connectedComponents(line)[0] == cv2.connectedComponents(ink)[0]
-    square = cv2.filter2D(line, -1, np.ones((2, 2)), borderType=cv2.BORDER_CONSTANT)
-    assert (square == 4).sum() == 0
-    bar = np.zeros((20, 40), np.uint8)
-    bar[7:12, 5:35] = 1
-    thin = traits.skeleton(bar)
-    assert set(np.nonzero(thin)[0]) == {9} and 24 <= thin.sum() <= 30
-
-
 def test_traits_of_a_drawn_picture_are_those_that_it_has():
     image = np.zeros((96, 96), np.uint8)
     image[20:76, 30:34] = image[20:76, 60:64] = 255  # two posts
