@@ -10,10 +10,10 @@ Every step is a command that you can type; a step that was interrupted goes on w
 =====  =======================================================  ==============================
 tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads nothing
        MCANet from it
-quick  C at 48x48 and at 96x96, and the student from it and     about ten hours on two cores,
+quick  C at 48x48 and at 96x96, and the student from it and     about 13 hours on two cores,
        taught by it, 4.2 million images from strokes; then the  more than a day without AMX
        student on 1.1 million images with running hand, and C
-       on 0.3, taught by it; A, B and MCANet on C's
+       on 0.9, taught by it; A, B and MCANet on C's
        convolutions, 0.1 million images each; width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
        96x96, 6.8 million images each; a half-width C, and from
@@ -59,6 +59,8 @@ _C = {
     " --learning-rate 0.001 --epochs 28 --seed 3",
     "c-96-hands": f"--start-from {{c-96}} --teacher {{s-96-hands}} {_HANDS} {_SHORT}"
     " --learning-rate 0.0007 --epochs 16 --seed 4",
+    "c-96-more": f"--start-from {{c-96-hands}} --teacher {{s-96-hands}} {_HANDS} {_SHORT}"
+    " --learning-rate 0.0008 --epochs 32 --seed 9",
 }
 _TINY = {
     "c-16": f"{_NEW} --width 0.125 --input-size 16 --images-per-epoch 512 --epochs 2",
@@ -94,7 +96,7 @@ SCALES = {
                 {"variant": variant, "width": 0.5, "input_size": 96},
                 _C
                 | {
-                    f"{variant.lower()}-96-hands": "--start-from {c-96-hands}"
+                    f"{variant.lower()}-96-hands": "--start-from {c-96-more}"
                     f" --variant {variant} --teacher {{s-96-hands}} {_HANDS} {_SHORT}"
                     f" --learning-rate 0.0005 --epochs 4 --seed {seed}"
                 },
@@ -106,7 +108,7 @@ SCALES = {
             _C
             | {
                 # The losses wait until the cross-entropy has taught the features something.
-                "m-96-hands-apart": "--start-from {c-96-hands} --attentions 2 --losses none"
+                "m-96-hands-apart": "--start-from {c-96-more} --attentions 2 --losses none"
                 f" --dropout 0.2 {_HANDS} {_SHORT} --learning-rate 0.001 --epochs 4 --seed 7",
                 "m-96-hands": "--start-from {m-96-hands-apart} --losses contrastive,region"
                 f" {_HANDS} {_SHORT} --learning-rate 0.0005 --epochs 4 --seed 8",
@@ -114,7 +116,7 @@ SCALES = {
         ),
         "S": (
             {"width": 0.5, "input_size": 96},
-            {name: options for name, options in _C.items() if name != "c-96-hands"},
+            {name: _C[name] for name in ("c-48", "c-96", "s-96", "s-96-hands")},
         ),
     },
     "full": {
