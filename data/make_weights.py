@@ -39,6 +39,8 @@ from hccr_lib.training.record import read_record  # noqa: E402
 _NEW = "--characters level1 --pooling-starts-as mean"
 # What is read: six of ten images copied from running hand, and not all of them on clean paper.
 _HANDS = "--copied 0.6 --augment --paper"
+# At last as it will be read: normalised, and not slanted, shifted and bent once more.
+_AS_READ = "--copied 0.6 --paper"
 _FULL = (
     f"--characters level1 --width 1 {_HANDS} --precision mixed_bfloat16 --batch-size 1024"
     " --learning-rate 0.002 --images-per-epoch 375500 --epochs 18"
@@ -96,7 +98,7 @@ SCALES = {
                 _C
                 | {
                     f"{variant.lower()}-96-last": "--start-from {c-96-more}"
-                    f" --variant {variant} --teacher {{s-96-hands}} {_HANDS} {_SHORT}"
+                    f" --variant {variant} --teacher {{s-96-hands}} {_AS_READ} {_SHORT}"
                     " --learning-rate 0.0005 --epochs 4 --seed 5"
                 },
             )
