@@ -230,6 +230,19 @@ def test_contact_sheet_titles_stand_over_their_images():
     assert places["己"][0] == places["巳"][0] < places["已"][0]
 
 
+@pytest.mark.parametrize("lines", [1, 2, 3])
+def test_a_contact_sheet_has_room_for_every_line_of_its_titles(lines):
+    use_course_style()
+    images = np.zeros((4, 96, 96), np.uint8)
+    fig = contact_sheet(images, titles=4 * ["\n".join("己已巳"[:lines])], columns=2, ink="dark")
+    fig.canvas.draw()
+    boxes = [text.get_window_extent() for text in fig.axes[0].texts]
+    paper = np.asarray(fig.canvas.buffer_rgba())[::-1, :, 0]  # upwards, as the boxes count
+    assert paper.shape[0] >= max(box.y1 for box in boxes)
+    lower = boxes[2]  # between it and the picture above it there is paper
+    assert (paper[int(lower.y0) + 2 : int(lower.y1) + 1, 2:9] == 255).all()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [

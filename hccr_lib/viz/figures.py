@@ -196,7 +196,7 @@ def contact_sheet(
 
     Args:
         images: ``uint8 (N, h, w)`` or a list of ``uint8 (h, w)`` of different sizes.
-        titles: A short text above each picture.
+        titles: A short text above each picture, of one line or more.
         columns: Pictures in a row.
         ink: ``"bright"`` for normalised images (ink bright on 0), ``"dark"`` for bitmaps as a
             ``.gnt`` file holds them (ink dark on 255).
@@ -216,7 +216,7 @@ def contact_sheet(
     rows = -(-len(images) // columns)
     side = max(max(image.shape) for image in images)
     gap = side // 12
-    head = side // 3 if titles is not None else 0
+    head = side // 3 * (1 + max((title.count("\n") for title in titles or ()), default=-1))
     pitch_x, pitch_y = side + gap, side + gap + head
     sheet = np.full((rows * pitch_y, columns * pitch_x), 255, np.uint8)
     inches = cell_inches * pitch_x / side
