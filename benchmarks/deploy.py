@@ -8,7 +8,7 @@ Each network is written as float32 and as int8, as `hccr export` does it, into r
 every file reads the real images that are there and synthetic handwriting, and is compared with the
 network in Keras image by image. ResNet18 does not come with the course. Where no run of
 `hccr train --network resnet18` is named, it is untrained: its time and size do not depend on what
-it has learnt, and it has no accuracy.
+it has learnt. How a trained one read is then kept from the record that is there, with its commit.
 
 Latencies: ONNX Runtime, one thread, one image. All files take turns, in another order each turn;
 the medians over the turns go into data/results/deploy.json, and the ratios to the student's, which
@@ -125,6 +125,18 @@ def learnt(run: Path) -> dict:
     }
 
 
+def read_before(record: Path, file: str) -> dict:
+    """What a record says of how a ResNet18 read, if it was trained, and the record's commit."""
+    if not record.exists():
+        return {}
+    known = json.loads(record.read_text(encoding="utf-8"))
+    each = known["files"].get(file, {})
+    if not each.get("trained"):
+        return {}
+    kept = {name: each[name] for name in ("trained", "run", "datasets")}
+    return {**kept, "git_commit": each.get("git_commit", known["git_commit"])}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -172,6 +184,8 @@ def main() -> None:
                 "maps": compare(file, model, sets["synthetic"][0][:MAPS])["map"],
                 "datasets": compared(known, file, sets if trained else {}),
             }
+            if not trained:
+                results[f"{name} {precision}"] |= read_before(arguments.out, f"{name} {precision}")
             for dataset, each in results[f"{name} {precision}"]["datasets"].items():
                 print(f"{name} {precision}, {dataset}: {each}", flush=True)
     for name, each in latencies(files, sets["synthetic"][0][0]).items():

@@ -1,0 +1,25 @@
+"""What the benchmark of ONNX files keeps of an earlier record."""
+
+import importlib.util
+import json
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+spec = importlib.util.spec_from_file_location("deploy", ROOT / "benchmarks" / "deploy.py")
+deploy = importlib.util.module_from_spec(spec)
+spec.loader.exec_module(deploy)
+
+
+def test_what_a_trained_network_read_is_kept_with_the_commit_that_measured_it(tmp_path):
+    record = tmp_path / "deploy.json"
+    assert deploy.read_before(record, "resnet18 int8") == {}
+    read = {"trained": True, "run": {"images": 5}, "datasets": {"neat": {"hits": 3}}}
+    files = {"resnet18 int8": {**read, "bytes": 9}, "resnet18 float32": {"trained": False}}
+    record.write_text(json.dumps({"git_commit": "first", "files": files}), "utf-8")
+    kept = deploy.read_before(record, "resnet18 int8")
+    assert kept == {**read, "git_commit": "first"}
+    assert deploy.read_before(record, "resnet18 float32") == {}
+    assert deploy.read_before(record, "student int8") == {}
+    # Kept once, it is kept again, and still from where it was measured.
+    record.write_text(json.dumps({"git_commit": "second", "files": {"r": kept}}), "utf-8")
+    assert deploy.read_before(record, "r") == kept
