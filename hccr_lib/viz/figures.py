@@ -216,7 +216,8 @@ def contact_sheet(
     rows = -(-len(images) // columns)
     side = max(max(image.shape) for image in images)
     gap = side // 12
-    head = side // 3 * (1 + max((title.count("\n") for title in titles or ()), default=-1))
+    lines = max((1 + title.count("\n") for title in titles or ()), default=0)
+    head = lines * (side // 3)
     pitch_x, pitch_y = side + gap, side + gap + head
     sheet = np.full((rows * pitch_y, columns * pitch_x), 255, np.uint8)
     inches = cell_inches * pitch_x / side
