@@ -14,7 +14,7 @@ quick  C at 48x48 and at 96x96, and the student from it and     about 13 hours o
        taught by it, 4.2 million images from strokes; then the  more than a day without AMX
        student on 1.1 million images with running hand, and C
        on 0.9, taught by it; A and B on C's convolutions, 0.1
-       million images each, and MCANet, 0.3 million; width 1/2
+       million images each, and MCANet, 0.2 million; width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
        96x96, 6.8 million images each; a half-width C, and from
        it the student of full-width C, 6.8 million images each
@@ -110,9 +110,9 @@ SCALES = {
             | {
                 # The losses wait until the cross-entropy has taught the features something.
                 "m-96-hands-apart": "--start-from {c-96-more} --attentions 2 --losses none"
-                f" --dropout 0.2 {_HANDS} {_SHORT} --learning-rate 0.001 --epochs 8 --seed 7",
+                f" --dropout 0.2 {_HANDS} {_SHORT} --learning-rate 0.001 --epochs 6 --seed 7",
                 "m-96-hands": "--start-from {m-96-hands-apart} --losses contrastive,region"
-                f" {_HANDS} {_SHORT} --learning-rate 0.0005 --epochs 8 --seed 8",
+                f" {_HANDS} {_SHORT} --learning-rate 0.0005 --epochs 6 --seed 8",
             },
         ),
         "S": (
