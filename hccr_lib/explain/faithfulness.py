@@ -86,9 +86,9 @@ def road(model, images, maps, classes=None, *, steps=4, noise=0.0, seed=0, batch
         model, images, maps, classes, batch_size: As for `deletion`.
         steps: Number of equal parts; the last one, which leaves nothing, is paper.
         noise: Standard deviation of what is added to imputed pixels, in the units of the image;
-            the published method adds a little, such as 1 % of the range (2.55). Our networks know
-            only spotless paper: that much noise by itself, on an image from which nothing was
-            removed, takes nearly all of the probability. So there is none unless asked for.
+            the published method adds a little, such as 1 % of the range (2.55). A network that has
+            learnt from spotless paper alone may not bear that much, even on an image from which
+            nothing was removed. So there is none unless asked for.
         seed: Decides the noise.
 
     Returns:
