@@ -10,11 +10,10 @@ Every step is a command that you can type; a step that was interrupted goes on w
 =====  =======================================================  ==============================
 tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads nothing
        MCANet from it
-quick  C at 48x48 and at 96x96, and the student from it and     about 13 hours on two cores,
-       taught by it, 4.2 million images from strokes; then the  more than a day without AMX
-       student on 1.1 million images with running hand, and C
-       on 0.9, taught by it; A and B on C's convolutions, 0.1
-       million images each, and MCANet, 0.2 million; width 1/2
+quick  C at 48x48, from it A, B and C at 96x96, and from C      about 17 hours on two cores,
+       MCANet and the student: 6.1 million images from          more than a day without AMX
+       strokes; then running hand: the student on 1.1 million
+       images, C on 1.0, A and B on 0.1 each; width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
        96x96, 6.8 million images each; a half-width C, and from
        it the student of full-width C, 6.8 million images each
@@ -23,6 +22,7 @@ full   A, B, C and MCANet (two attentions) as published,        a large GPU with
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -47,23 +47,23 @@ _FULL = (
 )
 _QUICK = "--precision mixed_bfloat16 --batch-size 128 --images-per-epoch 37550"
 _SHORT = "--precision mixed_bfloat16 --batch-size 128 --images-per-epoch 18775"
+_LOSSES = "--losses contrastive,region"
 # First from strokes alone: Model C, small and then at full size, and the student taught by it.
-# Then running hand: the student alone, being the fastest to learn it, and Model C taught by it.
+# Then running hand: the student alone, being the fastest to learn it, and the others taught by it.
 # The later stages take seeds of their own: images that no stage before has seen.
-_C = {
+_FROM_48 = (
+    f"--start-from {{c-48}} --input-size 96 --augment {_QUICK} --learning-rate 0.0005 --epochs 13"
+)
+_STUDENT = {
     "c-48": f"{_NEW} --width 0.5 --input-size 48 --dropout 0.2 --augment {_QUICK}"
     " --learning-rate 0.001 --epochs 60",
-    "c-96": f"--start-from {{c-48}} --input-size 96 --augment {_QUICK}"
-    " --learning-rate 0.0005 --epochs 13 --variant C",
+    "c-96": f"{_FROM_48} --variant C",
     "s-96": f"--network student --start-from {{c-96}} --teacher {{c-96}} --augment {_QUICK}"
     " --learning-rate 0.001 --epochs 40 --seed 2",
     "s-96-hands": f"--start-from {{s-96}} {_HANDS} {_QUICK}"
     " --learning-rate 0.001 --epochs 28 --seed 3",
-    "c-96-hands": f"--start-from {{c-96}} --teacher {{s-96-hands}} {_HANDS} {_SHORT}"
-    " --learning-rate 0.0007 --epochs 16 --seed 4",
-    "c-96-more": f"--start-from {{c-96-hands}} --teacher {{s-96-hands}} {_HANDS} {_SHORT}"
-    " --learning-rate 0.0008 --epochs 32 --seed 9",
 }
+_TAUGHT = "--teacher {s-96-hands}"
 _TINY = {
     "c-16": f"{_NEW} --width 0.125 --input-size 16 --images-per-epoch 512 --epochs 2",
     "c-32": "--start-from {c-16} --input-size 32 --images-per-epoch 512 --epochs 2",
@@ -91,34 +91,46 @@ SCALES = {
         ),
     },
     "quick": {
-        # On the same convolutions, with poolings of their own, by the same images.
+        "C": (
+            {"variant": "C", "width": 0.5, "input_size": 96},
+            _STUDENT
+            | {
+                "c-96-hands": f"--start-from {{c-96}} {_TAUGHT} {_HANDS} {_SHORT}"
+                " --learning-rate 0.0007 --epochs 16 --seed 4",
+                "c-96-more": f"--start-from {{c-96-hands}} {_TAUGHT} {_HANDS} {_SHORT}"
+                " --learning-rate 0.0008 --epochs 32 --seed 9",
+                "c-96-last": f"--start-from {{c-96-more}} {_TAUGHT} {_AS_READ} {_SHORT}"
+                " --learning-rate 0.0005 --epochs 4 --seed 5",
+            },
+        ),
         **{
             variant: (
                 {"variant": variant, "width": 0.5, "input_size": 96},
-                _C
+                _STUDENT
                 | {
-                    f"{variant.lower()}-96-last": "--start-from {c-96-more}"
-                    f" --variant {variant} --teacher {{s-96-hands}} {_AS_READ} {_SHORT}"
-                    " --learning-rate 0.0005 --epochs 4 --seed 5"
+                    f"{name}-96": f"{_FROM_48} --variant {variant}",
+                    f"{name}-96-hands": f"--start-from {{{name}-96}} {_TAUGHT} {_AS_READ} {_SHORT}"
+                    " --learning-rate 0.0007 --epochs 4 --seed 5",
                 },
             )
-            for variant in "CAB"
+            for variant, name in (("A", "a"), ("B", "b"))
         },
         "M": (
             {"attentions": 2, "width": 0.5, "input_size": 96},
-            _C
+            {name: _STUDENT[name] for name in ("c-48", "c-96")}
             | {
                 # The losses wait until the cross-entropy has taught the features something.
-                "m-96-hands-apart": "--start-from {c-96-more} --attentions 2 --losses none"
-                f" --dropout 0.2 {_HANDS} {_SHORT} --learning-rate 0.001 --epochs 6 --seed 7",
-                "m-96-hands": "--start-from {m-96-hands-apart} --losses contrastive,region"
-                f" {_HANDS} {_SHORT} --learning-rate 0.0005 --epochs 6 --seed 8",
+                "m-96-apart": "--start-from {c-96} --attentions 2 --losses none --dropout 0.2"
+                f" --augment {_QUICK} --learning-rate 0.001 --epochs 8",
+                "m-96": f"--start-from {{m-96-apart}} {_LOSSES} --augment {_QUICK}"
+                " --learning-rate 0.0005 --epochs 6",
+                "m-96-on": f"--start-from {{m-96}} {_LOSSES} --augment {_QUICK}"
+                " --learning-rate 0.00025 --epochs 5",
+                "m-96-last": f"--start-from {{m-96-on}} {_LOSSES} --augment {_QUICK}"
+                " --learning-rate 0.0002 --epochs 3 --seed 1",
             },
         ),
-        "S": (
-            {"width": 0.5, "input_size": 96},
-            {name: _C[name] for name in ("c-48", "c-96", "s-96", "s-96-hands")},
-        ),
+        "S": ({"width": 0.5, "input_size": 96}, _STUDENT),
     },
     "full": {
         variant: (
@@ -132,7 +144,7 @@ SCALES = {
             {"attentions": 2, "width": 1.0, "input_size": 96},
             {
                 "m-apart": f"{_FULL} --attentions 2 --losses none",
-                "m": f"--start-from {{m-apart}} --losses contrastive,region {_HANDS}"
+                "m": f"--start-from {{m-apart}} {_LOSSES} {_HANDS}"
                 " --precision mixed_bfloat16 --batch-size 1024 --learning-rate 0.001"
                 " --images-per-epoch 375500 --epochs 6",
             },
@@ -189,6 +201,14 @@ def usual_scale() -> str:
     return "full" if accelerators() else "quick"
 
 
+def lineage(trainings: dict[str, str]) -> list[str]:
+    """The trainings that the weights of the last one went through, in order: no teacher's."""
+    names = [list(trainings)[-1]]
+    while start := re.search(r"--start-from \{([\w-]+)\}", trainings[names[0]]):
+        names.insert(0, start[1])
+    return names
+
+
 def make(
     variant: str, settings: dict, trainings: dict, runs: Path, out: Path, asked: set[str]
 ) -> None:
@@ -209,7 +229,7 @@ def make(
     build = {"M": mcanet, "S": student}.get(variant, melnyk_net)
     network = build(**settings)
     network.set_weights(load_model(folders[name])[0].get_weights())
-    records = [read_record(folder) for folder in folders.values()]
+    records = [read_record(folders[name]) for name in lineage(trainings)]
     for record in records:
         del record["characters"]  # level 1, as the settings say
     file = out / f"{network.name}.npz"

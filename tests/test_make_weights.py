@@ -61,13 +61,30 @@ def test_tiny_weights_are_trained_written_and_loaded(tmp_path, monkeypatch):
     assert 0 < max(moved) < 0.1
 
 
+@pytest.fixture
+def program():
+    spec = importlib.util.spec_from_file_location("make_weights", PROGRAM)
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_a_record_has_the_trainings_of_these_weights_and_no_teachers(program):
+    _, of_c = program.SCALES["quick"]["C"]
+    assert {"s-96", "s-96-hands"} < set(of_c)  # made first, for the student teaches C
+    stages = ["c-48", "c-96", "c-96-hands", "c-96-more", "c-96-last"]
+    assert program.lineage(of_c) == stages
+    for scale in program.SCALES.values():
+        for _, trainings in scale.values():
+            found = program.lineage(trainings)
+            assert found[-1] == list(trainings)[-1]
+            assert "--start-from" not in trainings[found[0]]
+
+
 @pytest.mark.parametrize(("imitated", "precision"), [(True, "float32"), (False, "mixed_bfloat16")])
 def test_where_bfloat16_is_imitated_trainings_compute_in_float32(
-    tmp_path, monkeypatch, imitated, precision
+    program, tmp_path, monkeypatch, imitated, precision
 ):
-    spec = importlib.util.spec_from_file_location("make_weights", PROGRAM)
-    program = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(program)
     asked = []
 
     def stop(command, **_):
