@@ -13,7 +13,7 @@ from hccr_lib.models.weights import pretrained_networks
 NETWORK = "melnyk_net_c"
 SEED, BOOTSTRAPS = 0, 2000
 # Of 255, what leaves nearly all answers as they are; the published 15 % leaves none.
-LITTLE_NOISE = 0.5
+LITTLE_NOISE = 8.0
 INNER = "conv4_3_relu"
 OF_LAYERS = {
     "Grad-CAM": explain.grad_cam,
