@@ -3,6 +3,7 @@
     python benchmarks/deploy.py                    all networks that come with the course
     python benchmarks/deploy.py student            these
     python benchmarks/deploy.py --resnet18 runs/resnet18        and ResNet18 as a run has trained it
+    python benchmarks/deploy.py --keep-times         and the times as recorded
 
 Each network is written as float32 and as int8, as `hccr export` does it, into runs/deploy. Then
 every file reads the real images that are there and synthetic handwriting, and is compared with the
@@ -12,10 +13,12 @@ it has learnt. How a trained one read is then kept from the record that is there
 
 Latencies: ONNX Runtime, one thread, one image. All files take turns, in another order each turn;
 the medians over the turns go into data/results/deploy.json, and the ratios to the student's, which
-a busy machine changes less. Ten minutes on two quiet cores, most of them for calibration. The
-published ones, which are quoted beside them, are of other machines: 9.7 ms for 97.09 % (Xiao et
-al., Pattern Recognition 2017, arXiv:1702.07975, one thread of a CPU) and 6.9 ms for 97.11 % (Li et
-al., IJDAR 2018, arXiv:1804.01259, the mean of a cascade).
+a busy machine changes less. A network's time does not depend on its weights: with `--keep-times`,
+new weights are read where no clock can be trusted, and the times stay with the machine and commit
+that `timed` names. Ten minutes on two quiet cores, most of them for calibration. The published
+ones, which are quoted beside them, are of other machines: 9.7 ms for 97.09 % (Xiao et al., Pattern
+Recognition 2017, arXiv:1702.07975, one thread of a CPU) and 6.9 ms for 97.11 % (Li et al., IJDAR
+2018, arXiv:1804.01259, the mean of a cascade).
 """
 
 import argparse
@@ -45,6 +48,7 @@ TURNS, CALLS = 15, 20
 REAL = (("icdar2013-sample", None), ("hwdb-sample", "test"))
 SEED = 2018  # of writers that no training has met
 RESNET = "resnet18"
+TIMED = ("git_commit", "device", "onnxruntime")  # of a record: where its times are from
 
 
 def session(file: Path) -> onnxruntime.InferenceSession:
@@ -137,17 +141,37 @@ def read_before(record: Path, file: str) -> dict:
     return {**kept, "git_commit": each.get("git_commit", known["git_commit"])}
 
 
+def timed_before(record: Path, names: list[str]) -> tuple[dict, dict]:
+    """The latencies that a record has of some files, and where they were measured.
+
+    Raises:
+        ValueError: it lacks one of them.
+    """
+    known = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {"files": {}}
+    lacking = [name for name in names if "milliseconds" not in known["files"].get(name, {})]
+    if lacking:
+        raise ValueError(f"{record}: has no times of {', '.join(lacking)}; leave --keep-times out")
+    times = ("milliseconds", "fastest", "slowest", "ratio")
+    kept = {name: {key: known["files"][name][key] for key in times} for name in names}
+    return kept, known.get("timed") or {name: known[name] for name in TIMED}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("networks", nargs="*", default=[*pretrained_networks(), RESNET])
     parser.add_argument("--resnet18", type=Path, metavar="RUN", help="folder of its training")
+    parser.add_argument("--keep-times", action="store_true", help="those of the record")
     parser.add_argument("--runs", type=Path, default=Path("runs") / "deploy", help="for the files")
     parser.add_argument("--images", type=int, default=3755, help="synthetic ones to read")
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
-    made = environment()
+    made = {**environment(), "onnxruntime": onnxruntime.__version__}
+    timed = {name: made[name] for name in TIMED}
+    if arguments.keep_times:  # before the work, which is in vain if they are not there
+        names = [f"{name} {kind}" for name in arguments.networks for kind in ("float32", "int8")]
+        times, timed = timed_before(arguments.out, names)
     calibration, _ = fresh(LEVEL1, CALIBRATION, seed=SEED, epoch=1)
     sets = {"synthetic": fresh(LEVEL1, arguments.images, seed=SEED, epoch=0)}
     for name, split in REAL:
@@ -188,12 +212,14 @@ def main() -> None:
                 results[f"{name} {precision}"] |= read_before(arguments.out, f"{name} {precision}")
             for dataset, each in results[f"{name} {precision}"]["datasets"].items():
                 print(f"{name} {precision}, {dataset}: {each}", flush=True)
-    for name, each in latencies(files, sets["synthetic"][0][0]).items():
+    if not arguments.keep_times:
+        times = latencies(files, sets["synthetic"][0][0])
+    for name, each in times.items():
         results[name] |= each
         print(f"{name}: {each['milliseconds']} ms, {each['ratio']} times the student's", flush=True)
     record = {
         **made,
-        "onnxruntime": onnxruntime.__version__,
+        "timed": timed,
         "calibration_images": CALIBRATION,
         "synthetic": {"version": SYNTHESIS_VERSION, "images": arguments.images, "seed": SEED},
         "files": results,

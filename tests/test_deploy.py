@@ -4,6 +4,8 @@ import importlib.util
 import json
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[1]
 spec = importlib.util.spec_from_file_location("deploy", ROOT / "benchmarks" / "deploy.py")
 deploy = importlib.util.module_from_spec(spec)
@@ -23,3 +25,20 @@ def test_what_a_trained_network_read_is_kept_with_the_commit_that_measured_it(tm
     # Kept once, it is kept again, and still from where it was measured.
     record.write_text(json.dumps({"git_commit": "second", "files": {"r": kept}}), "utf-8")
     assert deploy.read_before(record, "r") == kept
+
+
+def test_times_are_kept_with_the_machine_that_measured_them(tmp_path):
+    record = tmp_path / "deploy.json"
+    with pytest.raises(ValueError, match="has no times of a, b"):
+        deploy.timed_before(record, ["a", "b"])
+    times = {"milliseconds": 2.0, "fastest": 1.5, "slowest": 3.0, "ratio": 1.0}
+    first = {"git_commit": "first", "device": {"cpu": "fast"}, "onnxruntime": "1"}
+    record.write_text(json.dumps({**first, "files": {"a": {**times, "bytes": 9}}}), "utf-8")
+    assert deploy.timed_before(record, ["a"]) == ({"a": times}, first)
+    with pytest.raises(ValueError, match="has no times of b"):
+        deploy.timed_before(record, ["a", "b"])
+    # Kept once, they are kept again, and still with the first machine.
+    second = {"git_commit": "second", "device": {"cpu": "slow"}, "onnxruntime": "2"}
+    files = {"a": {**times, "bytes": 10}}
+    record.write_text(json.dumps({**second, "timed": first, "files": files}), "utf-8")
+    assert deploy.timed_before(record, ["a"]) == ({"a": times}, first)
