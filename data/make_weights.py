@@ -13,7 +13,7 @@ tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads 
 quick  C at 48x48, from it A, B and C at 96x96, and from C      about 17 hours on two cores,
        MCANet and the student: 6.1 million images from          more than a day without AMX
        strokes; then running hand: the student on 1.1 million
-       images, C on 1.0, A and B on 0.1 each; width 1/2
+       images, C on 1.0, A on 0.1; width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
        96x96, 6.8 million images each; a half-width C, and from
        it the student of full-width C, 6.8 million images each
@@ -103,18 +103,19 @@ SCALES = {
                 " --learning-rate 0.0005 --epochs 4 --seed 5",
             },
         ),
-        **{
-            variant: (
-                {"variant": variant, "width": 0.5, "input_size": 96},
-                _STUDENT
-                | {
-                    f"{name}-96": f"{_FROM_48} --variant {variant}",
-                    f"{name}-96-hands": f"--start-from {{{name}-96}} {_TAUGHT} {_AS_READ} {_SHORT}"
-                    " --learning-rate 0.0007 --epochs 4 --seed 5",
-                },
-            )
-            for variant, name in (("A", "a"), ("B", "b"))
-        },
+        "A": (
+            {"variant": "A", "width": 0.5, "input_size": 96},
+            _STUDENT
+            | {
+                "a-96": f"{_FROM_48} --variant A",
+                "a-96-hands": f"--start-from {{a-96}} {_TAUGHT} {_AS_READ} {_SHORT}"
+                " --learning-rate 0.0007 --epochs 4 --seed 5",
+            },
+        ),
+        "B": (
+            {"variant": "B", "width": 0.5, "input_size": 96},
+            {"c-48": _STUDENT["c-48"], "b-96": f"{_FROM_48} --variant B"},
+        ),
         "M": (
             {"attentions": 2, "width": 0.5, "input_size": 96},
             {name: _STUDENT[name] for name in ("c-48", "c-96")}
