@@ -74,7 +74,7 @@ def entries(seen: dict[str, np.ndarray], about: dict) -> list[dict]:
                 "right": int((seen["read"][label] == label).sum()),
                 "read": seen["read"][label, :HANDS].tolist(),
                 # Steps of 1/127 of each map's largest value.
-                "limits": [float(f"{limit:.4g}") for limit in limits],
+                "limits": [float(f"{limit:.6g}") for limit in limits],
                 "maps": np.rint(127 * maps / np.maximum(limits, 1e-9)[:, None])
                 .astype(int)
                 .tolist(),

@@ -98,13 +98,15 @@ def test_the_class_to_explain(explorer, model):
 
 
 def test_every_method_draws_another_picture(explorer):
-    pictures = []
+    pictures, maps = {}, {}
     for method in module._METHODS:
         explorer.method.value = method
         assert explorer.message.value == "" and method.split()[0] in explorer.reading.value
-        pictures.append(pixels(explorer).tobytes())
-    # For weighted pooling no two of them agree.
-    assert len(set(pictures)) == len(module._METHODS)
+        pictures[method], maps[method] = pixels(explorer).tobytes(), explorer.seen.map
+    # For weighted pooling no two of them agree, but that HiResCAM is the CAM.
+    np.testing.assert_allclose(maps["HiResCAM"], maps["CAM"], atol=1e-4)
+    del pictures["HiResCAM"]
+    assert len(set(pictures.values())) == len(pictures)
 
 
 def test_the_rival_is_the_most_probable_other_class(explorer, model):

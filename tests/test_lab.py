@@ -176,7 +176,7 @@ def test_another_class_is_another_picture(explorer):
 
 def test_another_method_is_another_picture(explorer):
     methods = explorer.get_by_label("method")
-    assert changes(picture, explorer, lambda: methods.select_option("Grad-CAM"))
+    assert changes(picture, explorer, lambda: methods.select_option("Grad-CAM before its ReLU"))
     assert changes(picture, explorer, lambda: methods.select_option("CAM"))
 
 

@@ -39,7 +39,8 @@ _METHODS = {
     "CAM": cam,
     "centred CAM": partial(cam, centred=True),
     _RIVAL: contrastive_cam,
-    "Grad-CAM": grad_cam,
+    # Behind its ReLU most of its maps of a Model C are empty.
+    "Grad-CAM before its ReLU": partial(grad_cam, relu=False),
     "Grad-CAM++": grad_cam_plus_plus,
     "HiResCAM": hires_cam,
     "LayerCAM": layer_cam,
