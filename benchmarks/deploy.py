@@ -171,7 +171,10 @@ def main() -> None:
     timed = {name: made[name] for name in TIMED}
     if arguments.keep_times:  # before the work, which is in vain if they are not there
         names = [f"{name} {kind}" for name in arguments.networks for kind in ("float32", "int8")]
-        times, timed = timed_before(arguments.out, names)
+        try:
+            times, timed = timed_before(arguments.out, names)
+        except ValueError as error:
+            parser.error(str(error))
     calibration, _ = fresh(LEVEL1, CALIBRATION, seed=SEED, epoch=1)
     sets = {"synthetic": fresh(LEVEL1, arguments.images, seed=SEED, epoch=0)}
     for name, split in REAL:

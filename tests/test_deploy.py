@@ -42,3 +42,12 @@ def test_times_are_kept_with_the_machine_that_measured_them(tmp_path):
     files = {"a": {**times, "bytes": 10}}
     record.write_text(json.dumps({**second, "timed": first, "files": files}), "utf-8")
     assert deploy.timed_before(record, ["a"]) == ({"a": times}, first)
+
+
+def test_without_times_to_keep_nothing_is_begun(tmp_path, monkeypatch, capsys):
+    out = tmp_path / "none.json"
+    monkeypatch.setattr("sys.argv", ["deploy.py", "student", "--keep-times", "--out", str(out)])
+    with pytest.raises(SystemExit):
+        deploy.main()
+    assert "none.json: has no times of student float32, student int8" in capsys.readouterr().err
+    assert not out.exists()

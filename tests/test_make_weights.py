@@ -81,6 +81,20 @@ def test_a_record_has_the_trainings_of_these_weights_and_no_teachers(program):
             assert "--start-from" not in trainings[found[0]]
 
 
+def test_the_record_written_is_of_these_trainings(program, tmp_path, monkeypatch):
+    settings, trainings = program.SCALES["quick"]["C"]
+    settings = {**settings, "width": 0.125, "input_size": 16}
+    monkeypatch.setattr(program.subprocess, "run", lambda *_, **__: None)
+    monkeypatch.setattr(program, "load_model", lambda _: (melnyk_net(**settings), None))
+    monkeypatch.setattr(
+        program, "read_record", lambda folder: {"name": folder.name, "characters": ""}
+    )
+    program.make("C", settings, trainings, tmp_path / "runs", tmp_path, set())
+    record = json.loads((tmp_path / "melnyk_net_c.json").read_text())
+    stages = ["c-48", "c-96", "c-96-hands", "c-96-more", "c-96-last"]
+    assert record["runs"] == [{"name": name} for name in stages]
+
+
 @pytest.mark.parametrize(("imitated", "precision"), [(True, "float32"), (False, "mixed_bfloat16")])
 def test_where_bfloat16_is_imitated_trainings_compute_in_float32(
     program, tmp_path, monkeypatch, imitated, precision

@@ -120,6 +120,18 @@ def test_a_file_of_weights_is_a_network_wherever_it_lies(home, tmp_path):
         load_model(file)
 
 
+def test_the_spotless_model_c_has_seen_strokes_alone():
+    network, characters = load_model(weights.PRETRAINED / "spotless.npz")
+    assert (network.name, characters) == ("melnyk_net_c", LEVEL1)
+    runs = weights.pretrained_record(weights.PRETRAINED / "spotless.npz")["runs"]
+    assert [run["settings"]["data"]["shape"] for run in runs] == [[48, 48], [96, 96]]
+    for run in runs:
+        assert run["finished"]
+        assert run["settings"]["description"].startswith("synthetic, version 4")
+        for option in ("--copied", "--paper", "--teacher"):
+            assert option not in run["command"]
+
+
 def test_large_dense_kernels_are_int8_to_half_a_step(home, monkeypatch):
     monkeypatch.setattr(weights, "MANY", 1000)
     settings = {"attentions": 2, "num_classes": 3755, "width": 0.125, "input_size": 16}

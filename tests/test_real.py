@@ -115,3 +115,29 @@ def test_what_was_read_on_other_images_is_read_again(tmp_path):
     assert set(real.recorded(file, read_on, ["a"])) == {"y"}
     assert set(real.recorded(file, read_on, ["a", "b"])) == {"x"}
     assert real.recorded(file, {**read_on, "version": 5}, ["a"]) == {}
+
+
+def test_a_network_that_is_not_asked_for_stays_in_the_record(tmp_path, monkeypatch):
+    out = tmp_path / "real.json"
+    monkeypatch.setattr(real, "pretrained_networks", lambda: ["one", "two", "three"])
+    monkeypatch.setattr(real, "weights_hash", lambda name: f"new {name}")
+    monkeypatch.setattr(real, "find", lambda *_: None)
+    toy = Dataset("synthetic", np.zeros((1, 2, 2), np.uint8), np.zeros(1), np.zeros(1), {})
+    monkeypatch.setattr(real, "load", lambda *_, **__: toy)
+    read = {"datasets": {"synthetic": 0}}
+    monkeypatch.setattr(real, "evaluated", lambda name, *_: {"sha256": f"new {name}", **read})
+
+    def written(*names):
+        monkeypatch.setattr(real.sys, "argv", ["real.py", *names, "--out", str(out)])
+        real.main()
+        return json.loads(out.read_text())["networks"]
+
+    written()
+    record = json.loads(out.read_text())
+    record["networks"]["three"]["sha256"] = "old three"
+    for name in ("one", "two"):
+        record["networks"][name]["git_commit"] = "earlier"
+    out.write_text(json.dumps(record))
+    found = written("two", "a-run")
+    assert list(found) == ["one", "two", "a-run"]  # the third one's weights are others by now
+    assert [found[name]["git_commit"] for name in ("one", "two")] == ["earlier"] * 2

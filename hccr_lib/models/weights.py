@@ -27,6 +27,7 @@ import numpy as np
 from hccr_lib.characters import LEVEL1
 from hccr_lib.files import atomic_file
 
+#: The folder (`Path`) of the weights that come with the course; its README tells what is there.
 PRETRAINED = Path(__file__).resolve().parents[2] / "data" / "weights"
 LABELS = "label2tagcode.npy"
 # A dense kernel of more weights than this is kept as int8.
