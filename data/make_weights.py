@@ -13,7 +13,7 @@ tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads 
 quick  C at 48x48, from it A, B and C at 96x96, and from C      about 17 hours on two cores,
        MCANet and the student: 6.1 million images from          more than a day without AMX
        strokes; then running hand: the student on 1.1 million
-       images, C on 1.0, A on 0.1; width 1/2
+       images, C on 1.0, A and B on 0.1 each; width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
        96x96, 6.8 million images each; a half-width C, and from
        it the student of full-width C, 6.8 million images each
@@ -64,6 +64,7 @@ _STUDENT = {
     " --learning-rate 0.001 --epochs 28 --seed 3",
 }
 _TAUGHT = "--teacher {s-96-hands}"
+_FOUR = f"{_TAUGHT} {_AS_READ} {_SHORT} --learning-rate 0.0007 --epochs 4 --seed 5"
 _TINY = {
     "c-16": f"{_NEW} --width 0.125 --input-size 16 --images-per-epoch 512 --epochs 2",
     "c-32": "--start-from {c-16} --input-size 32 --images-per-epoch 512 --epochs 2",
@@ -108,13 +109,16 @@ SCALES = {
             _STUDENT
             | {
                 "a-96": f"{_FROM_48} --variant A",
-                "a-96-hands": f"--start-from {{a-96}} {_TAUGHT} {_AS_READ} {_SHORT}"
-                " --learning-rate 0.0007 --epochs 4 --seed 5",
+                "a-96-hands": f"--start-from {{a-96}} {_FOUR}",
             },
         ),
         "B": (
             {"variant": "B", "width": 0.5, "input_size": 96},
-            {"c-48": _STUDENT["c-48"], "b-96": f"{_FROM_48} --variant B"},
+            _STUDENT
+            | {
+                "b-96": f"{_FROM_48} --variant B",
+                "b-96-hands": f"--start-from {{b-96}} {_FOUR}",
+            },
         ),
         "M": (
             {"attentions": 2, "width": 0.5, "input_size": 96},
