@@ -214,14 +214,16 @@ def main() -> None:
         "seed": SYNTHETIC_SEED,
     }
     known = recorded(arguments.out, read_on, [dataset.name for dataset in (*real, synthetic)])
-    # Of networks that are not asked for, what is known stays, if they are still the same.
-    networks = {
-        name: known[name]
-        for name in pretrained_networks()
-        if known.get(name, {}).get("sha256") == weights_hash(name)
-    }
-    for name in arguments.networks:
-        if known.get(name, {}).get("sha256") == weights_hash(name):
+
+    def is_known(name: str) -> bool:
+        return known.get(name, {}).get("sha256") == weights_hash(name)
+
+    # What is known of those that come with the course stays, though they are not asked for.
+    asked = arguments.networks
+    shipped = [name for name in pretrained_networks() if name in asked or is_known(name)]
+    networks = {}
+    for name in (*shipped, *(name for name in asked if name not in shipped)):
+        if is_known(name):
             networks[name] = known[name]
             print(f"{name}: is in the record")
         else:

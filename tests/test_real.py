@@ -141,3 +141,4 @@ def test_a_network_that_is_not_asked_for_stays_in_the_record(tmp_path, monkeypat
     found = written("two", "a-run")
     assert list(found) == ["one", "two", "a-run"]  # the third one's weights are others by now
     assert [found[name]["git_commit"] for name in ("one", "two")] == ["earlier"] * 2
+    assert list(written("a-run", "three")) == ["one", "two", "three", "a-run"]
