@@ -613,11 +613,12 @@ def sheets(folder: Path, name: str, model, sample: Sample, images: list[dict], h
             for character in (each["written"], each["read"]):
                 by_hand, known = made(character)
                 pictures.append(by_hand[distances(of_real[at : at + 1], known).argmin()])
-            titles += [f"{each['written']}→{each['read']} {each['probability']:.2f}"]
+            titles += [f"{each['written']}→{each['read']}\n{each['probability']:.2f}"]
             titles += [each["written"], each["read"]]
         figure = contact_sheet(pictures, titles, columns=12, cell_inches=0.8)
-        figure.suptitle(f"{name}: {kind}")
-        figure.savefig(folder / f"{Path(name).name}_{number}_{kind.replace(' ', '_')}.png", dpi=110)
+        figure.suptitle(f"{name}: {kind}", y=1, va="bottom")
+        file = folder / f"{Path(name).name}_{number}_{kind.replace(' ', '_')}.png"
+        figure.savefig(file, dpi=110, bbox_inches="tight")
 
 
 def main() -> None:
