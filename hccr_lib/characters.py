@@ -60,7 +60,7 @@ def tag_of(character: str) -> bytes:
         tag = character.encode("gb2312")
     except UnicodeEncodeError:
         tag = b""
-    if len(tag) != 2:
+    if len(character) != 1 or len(tag) != 2:
         raise ValueError(f"tag_of needs one two-byte GB2312 character, received {character!r}")
     return tag
 

@@ -5,6 +5,7 @@ stderr and exit code 2.
 """
 
 import json
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -52,6 +53,9 @@ def hccr(
     ] = False,
 ):
     """Handwritten Chinese characters: read them, make them, train a network, measure how well."""
+    # A pipe or a file may have an encoding without Chinese, where a terminal has one with it.
+    if (sys.stdout.encoding or "").lower() not in ("utf-8", "utf8"):
+        sys.stdout.reconfigure(encoding="utf-8")
 
 
 app.command()(recognize)  # first, since it needs nothing else

@@ -65,11 +65,15 @@ def new_network(classes, asked):
         "dropout": _or(asked["dropout"], 0.2 if asked["network"] == "student" else 0.5),
     }
     if asked["network"] is not None:
+        if asked["pooling_starts_as"] is not None:
+            raise ValueError("--pooling-starts-as is for B and C; leave it or --network out")
         return NETWORKS[asked["network"]](**settings)
     if asked["attentions"] is not None:
         return mcanet(asked["attentions"], **settings)
-    start = _or(asked["pooling_starts_as"], "sum")
-    return melnyk_net(_or(asked["variant"], "C"), pooling_starts_as=start, **settings)
+    variant, start = _or(asked["variant"], "C"), asked["pooling_starts_as"]
+    if variant == "A" and start is not None:
+        raise ValueError("--pooling-starts-as: Model A's pooling learns nothing; leave it out")
+    return melnyk_net(variant, pooling_starts_as=_or(start, "sum"), **settings)
 
 
 def taught_by(name_or_path, names, classes):
@@ -83,7 +87,7 @@ def taught_by(name_or_path, names, classes):
     Raises:
         ValueError: Other losses, or a teacher of other classes.
     """
-    listed = ["logits", "attention"] if names is None else names.split(",")
+    listed = ["logits", "attention"] if names is None else _listed(names)
     if set(listed) - {"logits", "attention"}:
         raise ValueError(
             "--losses must be logits, attention, or both with a comma between, where there is a "
@@ -99,6 +103,10 @@ def taught_by(name_or_path, names, classes):
     if "attention" not in listed:
         weights["attention"] = 0.0
     return partial(Distiller, teacher=teacher, **weights)
+
+
+def _listed(names):
+    return [name.strip() for name in names.split(",")]
 
 
 def losses_of(model, names, new_head):
@@ -125,7 +133,7 @@ def losses_of(model, names, new_head):
         names = ("none", "region", "contrastive,region")[min(attentions, 2)]
     elif not is_mcanet:
         raise ValueError("--losses is for MCANet: name --attentions, or start from one")
-    listed = [] if names == "none" else names.split(",")
+    listed = [] if names == "none" else _listed(names)
     centers = [name for name in listed if name in ("region", "image")]
     if len(centers) > 1 or set(listed) - {"contrastive", *centers}:
         raise ValueError(

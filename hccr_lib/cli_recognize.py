@@ -217,8 +217,6 @@ def _output(total: int) -> Iterator[Callable[[str], None]]:
     from .progress import progress
 
     stdout: TextIO = sys.stdout  # which a bar replaces, on a terminal, by its own
-    if (stdout.encoding or "").lower() not in ("utf-8", "utf8"):
-        stdout.reconfigure(encoding="utf-8")
     try:
         # Decoders warn about damaged pictures; what matters of it is said in one line.
         with warnings.catch_warnings(), progress("Reading", total) as advance:

@@ -84,7 +84,8 @@ def train(
         ),
     ] = None,
     dropout: Annotated[
-        float | None, typer.Option(help="Share of pooled features dropped. Default: 0.5.")
+        float | None,
+        typer.Option(help="Share of pooled features dropped. Default: 0.5; student 0.2."),
     ] = None,
     pooling_starts_as: Annotated[
         str | None,

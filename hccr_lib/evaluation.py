@@ -80,7 +80,7 @@ def load_model(name_or_path: str | os.PathLike) -> tuple[keras.Model, str]:
     except Exception as error:  # Keras raises nearly anything on files of other kinds
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{file}: not a network that Keras reads ({reason})") from error
-    if side != width or channels != 1:
+    if side is None or side != width or channels != 1:
         raise ModelError(f"{file}: reads images {model.input_shape[1:]}, not (side, side, 1)")
     characters = _classes(file.with_name("record.json"))
     if characters is None and classes == len(LEVEL1):
@@ -145,6 +145,7 @@ def evaluate(model: keras.Model, characters: str, dataset: Dataset, top: int = 5
         {"n", "top1", "top5", f"top{top}", "seconds", "images_per_second", "classes", "skipped"}.
 
     Raises:
+        ValueError: `top` below 1 or above the number of classes.
         DatasetError: no sample of any of the network's classes.
         ModelError: probabilities that are no numbers.
     """

@@ -194,6 +194,12 @@ def test_correlation_knows_neither_scale_nor_offset(maps):
             assert value == pytest.approx(expected, abs=1e-6)
 
 
+@pytest.mark.parametrize("value", [0.1, 0.3, 0.7, 2.0])
+def test_a_map_without_variation_correlates_with_nothing(value):
+    other = np.random.default_rng(0).normal(size=(6, 6))
+    assert np.isnan(correlation(np.full((6, 6), value), other))
+
+
 def test_maps_that_cannot_be_compared():
     assert np.isnan(correlation(np.ones((1, 2, 2)), np.eye(2)[None])).all()
     for compare in (overlap, correlation):

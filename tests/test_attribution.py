@@ -48,6 +48,14 @@ def test_integrated_gradients_take_the_middles_of_equal_steps(model, images, bas
         np.testing.assert_allclose(found, expected, atol=1e-4 * np.abs(expected).max())
 
 
+def test_a_baseline_may_be_an_image(model, images):
+    empty = np.full((9, 7), 60.0)
+    expected = integrated_gradients(model, images, [5], baseline=60.0, steps=3)
+    for baseline in (empty, empty[..., None]):
+        found = integrated_gradients(model, images, [5], baseline=baseline, steps=3, batch_size=3)
+        np.testing.assert_allclose(found, expected, atol=1e-5 * np.abs(expected).max())
+
+
 def test_where_nothing_is_written_integrated_gradients_see_nothing(model, images):
     images[:, :4] = 0
     maps = integrated_gradients(model, images, [1])
@@ -137,6 +145,7 @@ def test_images_may_have_unlike_numbers_of_strokes(model, images):
     "call, message",
     [
         (lambda m, i: integrated_gradients(m, i, steps=0), "Received: steps=0"),
+        (lambda m, i: integrated_gradients(m, i, baseline=i[..., None]), r"shape \(4, 9, 7, 1\)"),
         (lambda m, i: smooth_grad(m, i, samples=0), "Received: samples=0"),
         (lambda m, i: smooth_grad(m, i, [99]), "Received: 99"),
         (lambda m, i: stroke_drops(m, i, masks_of(i)[:2]), "one array for each of 4 images"),

@@ -78,6 +78,12 @@ def test_rows_of_arrays_that_are_not_alike_are_refused():
             Rows([zeros, other])
 
 
+@pytest.mark.parametrize("rows", [[-1, 0], [0, 4]])
+def test_rows_that_are_not_there_are_refused(rows):
+    with pytest.raises(ValueError, match="There are 4 rows"):
+        Rows([np.zeros((2, 3)), np.ones((2, 3))], np.array(rows))
+
+
 class OnDisk:
     """Stands for a map of a file: counts the rows that are read."""
 

@@ -239,6 +239,14 @@ def test_nothing_to_read_is_said(tmp_path):
         load(written(tmp_path / "symbols.gnt", "。亍"))
 
 
+def test_pictures_of_a_folder_that_was_renamed_are_others(tmp_path):
+    folder = tmp_path / "pictures"
+    picture(folder / "丁" / "1.png")
+    assert load(folder).present == "丁"
+    (folder / "丁").rename(folder / "七")
+    assert load(folder).present == "七"
+
+
 @pytest.mark.parametrize(
     "name, options, message",
     [
@@ -252,6 +260,7 @@ def test_nothing_to_read_is_said(tmp_path):
         ("synthetic", {"split": "test"}, "no split"),
         ("synthetic", {"characters": "大", "writers": 0}, "writers must be at least 1"),
         ("synthetic", {"characters": "大", "seed": -1}, "seed must be at least 0"),
+        ("synthetic", {"characters": "大", "seeds": 3}, "there is no option seeds"),
         ("nothing", {"writers": 3}, "only the synthetic dataset takes writers"),
     ],
 )

@@ -96,6 +96,12 @@ def test_label_of_refuses_what_has_no_hash(wrong):
         label_of(wrong)
 
 
+@pytest.mark.parametrize("wrong", ["", "a", "ab", "啊啊", "龘"])
+def test_tag_of_names_what_has_no_code_of_two_bytes(wrong):
+    with pytest.raises(ValueError, match="one two-byte GB2312 character"):
+        tag_of(wrong)
+
+
 @pytest.mark.parametrize("wrong", [b"", b"\xb0", b"aa", b"\xb0\xa1\xb0", b"\xff\xff", b"\xb0a"])
 def test_character_of_refuses_what_is_no_code(wrong):
     with pytest.raises(ValueError, match="two bytes"):

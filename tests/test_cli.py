@@ -183,6 +183,7 @@ def test_characters_may_be_a_text_a_file_or_a_dataset(tmp_path):
     assert found == [set("己已巳")] * 3
 
 
+STARTS_AS_MEAN = ("--pooling-starts-as", "mean")
 SMALL = ("--width", 0.1, "--input-size", 16, "--batch-size", 16, "--epochs", 1)
 
 
@@ -238,6 +239,7 @@ def test_train_builds_what_its_options_say(tmp_path, built):
     more = ("--width", 0.1, "--input-size", 32, "--precision", "mixed_bfloat16")
     command = ("train", tmp_path / "run", "--characters", CLASSES, "--images-per-epoch", 8)
     succeeds(*command, *options, *more)
+    assert "Model A's pooling" in fails(*command, "--variant", "A", *STARTS_AS_MEAN)
     ((model, recorded),) = built
     assert model.get_layer("dropout").rate == 0.2
     np.testing.assert_array_equal(model.get_layer("gwoap").get_weights()[0], 0.25)  # of 2 x 2
@@ -304,7 +306,7 @@ def test_train_puts_mcanet_on_the_convolutions_of_another_network(tmp_path, netw
 def test_train_teaches_a_student_what_another_network_knows(tmp_path, network):
     command = ("train", tmp_path / "run", "--network", "student", "--images-per-epoch", 8)
     command += ("--epochs", 1, "--batch-size", 8, "--start-from", network, "--teacher", network)
-    succeeds(*command, "--losses", "logits")
+    succeeds(*command, "--losses", "logits ")  # as in a list with a space after the comma
     record = json.loads((tmp_path / "run" / "record.json").read_text(encoding="utf-8"))
     assert record["settings"]["network"].startswith("student ")
     taught = record["settings"]["losses"]["teaching"]
@@ -505,7 +507,13 @@ def test_a_shipped_network_is_found_by_name(tmp_path, monkeypatch):
         (("synthesize", "OUT", "--characters", "BINARY"), "text files in UTF-8"),
         (("synthesize", "TEXT", "--characters", "大"), "notes.txt"),
         (("synthesize", "FULL", "--characters", "大"), "of other origin"),
+        (("synthesize", "LIST", "--characters", "大"), "describes no set of handwriting"),
         (("train", "OUT", "--characters", "大太", "--variant", "D"), "'D'"),
+        (
+            ("train", "OUT", "--characters", "大", "--network", "student", *STARTS_AS_MEAN),
+            "--pooling-starts-as is for B and C",
+        ),
+        (("evaluate", "A", "--model", "FREE"), "reads images (None, None, 1), not"),
         (("train", "OUT", "--characters", "大太", "--recipe", "slow", "--width", "0.1"), "slow"),
         (("train", "OUT", "--characters", "大太", "--input-size", "50"), "50"),
         (("train", "OUT", "--characters", "大太", "--width", "-1"), "-1"),
@@ -544,6 +552,11 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, network, tmp_
     (tmp_path / "binary").write_bytes(b"\xff\xfe\xfa")
     (tmp_path / "full").mkdir()
     gnt(tmp_path / "full" / "other.gnt", "大")
+    (tmp_path / "list").mkdir()
+    (tmp_path / "list" / "synthesis.json").write_text("[]", encoding="utf-8")
+    pooled = keras.layers.GlobalAveragePooling2D()
+    free = [keras.Input((None, None, 1)), pooled, keras.layers.Dense(6, "softmax")]
+    keras.Sequential(free).save(tmp_path / "free.keras")
     places = {
         "A": gnt(tmp_path / "a.gnt", CLASSES),
         "OTHERS": gnt(tmp_path / "others.gnt", "丁不"),
@@ -553,6 +566,8 @@ def test_bad_input_is_one_line_and_exit_code_2(arguments, message, network, tmp_
         "EMPTY": tmp_path / "empty",
         "UNNAMED": tmp_path / "unnamed",
         "FULL": tmp_path / "full",
+        "LIST": tmp_path / "list",
+        "FREE": tmp_path / "free.keras",
         "OUT": tmp_path / "out",
         **{name.upper(): tmp_path / name for name in ("nameless", "wrong", "broken", "unfinished")},
     }

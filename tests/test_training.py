@@ -220,6 +220,27 @@ def test_a_set_on_disk_is_read_batch_by_batch_and_what_is_held_out_is_not_learne
     assert record["epochs"][0]["val_accuracy"] == pytest.approx(right.mean())
 
 
+@pytest.mark.parametrize("first", [True, False], ids=["before", "after"])
+def test_a_run_may_go_on_with_or_without_validation(first, tmp_path):
+    def go_on(data, validated):
+        keras.utils.set_random_seed(1)
+        more = {"validation": tiny_data(9)} if validated else {}
+        return train(tiny_net(), data, run_dir=tmp_path, **OPTIONS, **more)
+
+    def killed(epoch):
+        if epoch == 2:
+            raise Killed
+        return tiny_data(epoch)
+
+    with pytest.raises(Exception):  # noqa: B017 (TensorFlow wraps what a generator raises)
+        go_on(killed, first)
+    epochs = go_on(tiny_data, not first)["epochs"]
+    assert ["val_accuracy" in epoch for epoch in epochs] == [first, first, not first]
+    header, *rows = (tmp_path / "log.csv").read_text().splitlines()
+    assert "val_accuracy" in header.split(",")
+    assert [row.count(",") for row in rows] == [header.count(",")] * 3
+
+
 def test_two_trainings_at_once_in_one_folder_are_refused(tmp_path):
     run_dir = tmp_path / "run"
     with alone(run_dir):

@@ -9,7 +9,8 @@ from test_pretrained import images
 from test_small_networks import opinionated
 from test_weights import random_net
 
-from hccr_lib.models import mcanet, melnyk_net, resnet18, student, transfer
+from hccr_lib.explain import grad_cam
+from hccr_lib.models import count_macs, mcanet, melnyk_net, resnet18, student, transfer
 
 
 def test_a_network_that_has_grown_has_the_same_weights_and_pools_an_even_map_alike():
@@ -153,6 +154,15 @@ def test_a_folded_network_computes_the_same_without_normalizations(name):
     assert not folded.trainable_weights
     assert [layer.name for layer in folded.layers] == [layer.name for layer in model.layers]
     assert all(map(np.array_equal, before, model.get_weights()))
+
+
+def test_a_network_that_was_explained_is_folded_and_counted_as_before():
+    model = shuffled(NETWORKS["melnyk_net"]())
+    before = count_macs(model), [type(layer) for layer in transfer.folded(model).layers]
+    grad_cam(model, images(model.input_shape[1], 2), layer="conv1_1_relu")
+    assert len(model.get_layer("conv2_1")._inbound_nodes) > 1  # or there is nothing to see here
+    after = count_macs(model), [type(layer) for layer in transfer.folded(model).layers]
+    assert after == before
 
 
 def test_only_what_a_convolution_alone_feeds_is_folded():

@@ -9,7 +9,7 @@ _KNOTS = 5  # of the bend along each side
 def augment(images: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Slants, turns, stretches, shifts and bends each image, as `rng` has it.
 
-    Width and height change by up to a fifth either way and together by up to as much again, which
+    Width and height change by up to an eighth each, and together by -14 to +28 %, which
     covers crops with and without a margin. The bend moves every place by a few hundredths of the
     side, neighbours alike (an elastic distortion, as of Simard, Steinkraus and Platt, 2003). Never
     a mirror image: that is another character.

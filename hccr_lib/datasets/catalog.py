@@ -90,6 +90,8 @@ def load(
         check_characters(characters)
     name = os.fspath(name_or_path)
     if name == "synthetic":
+        if unknown := set(synthesis) - {"writers", "samples", "seed", "processes"}:
+            raise DatasetError(f"synthetic: there is no option {', '.join(sorted(unknown))}")
         path = _synthetic(LEVEL1 if characters is None else characters, split, **synthesis)
     elif synthesis:
         raise DatasetError(f"{name}: only the synthetic dataset takes {', '.join(synthesis)}")
@@ -170,6 +172,9 @@ def choose(dataset: Dataset, characters: str, *, copy: bool = True) -> Dataset:
 
     Where these are not all samples, their images are copied into memory, or without `copy` become
     `Rows` of those that there are.
+
+    Raises:
+        DatasetError: characters that are not distinct, or not of level 1.
     """
     check_characters(characters)
     table = np.full(len(dataset.characters), -1, np.int32)
@@ -194,7 +199,7 @@ def split_by_writer(dataset: Dataset, fraction: float, seed: int) -> tuple[Datas
     ones depends on `seed` only. The images are copied into memory.
 
     Raises:
-        DatasetError: fewer than two writers.
+        DatasetError: fewer than two writers, or a fraction that is not between 0 and 1.
     """
     writers = np.unique(dataset.writers)
     if len(writers) < 2:

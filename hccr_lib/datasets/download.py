@@ -122,7 +122,8 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], bool])
     """Unpack the wanted members of a zip file, without their folders, to `folder`, whole or not.
 
     Raises:
-        DownloadError: `archive` is no zip file or a damaged one; it is removed.
+        DownloadError: `archive` is no zip file, a damaged one or one without the wanted members;
+            it is removed.
     """
     with locked(folder):
         if folder.exists():
@@ -132,7 +133,7 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], bool])
             with zipfile.ZipFile(archive) as packed, atomic_folder(folder) as part:
                 members = [m for m in packed.infolist() if wanted(PurePosixPath(m.filename))]
                 if not members:
-                    raise DownloadError(f"{archive}: the archive holds none of the expected files")
+                    raise zipfile.BadZipFile("it holds none of the expected files")
                 total = sum(member.file_size for member in members)
                 with progress(f"Unpacking {archive.name}", total, in_bytes=True) as advance:
                     for member in members:
@@ -143,6 +144,7 @@ def unpack(archive: Path, folder: Path, wanted: Callable[[PurePosixPath], bool])
         except (zipfile.BadZipFile, zlib.error) as error:
             archive.unlink()
             raise DownloadError(
-                f"{archive}: not a whole zip file ({error}); it is removed, run again to fetch it"
+                f"{archive}: not the zip file that it should be ({error}); it is removed, run "
+                "again to fetch it"
             ) from error
     return folder

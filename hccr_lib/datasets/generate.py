@@ -97,6 +97,8 @@ def _claim(folder: Path, contents: dict) -> None:
     note = folder / "synthesis.json"
     if note.exists():
         found = json.loads(note.read_text(encoding="utf-8"))
+        if not isinstance(found, dict):
+            raise DatasetError(f"{note}: describes no set of handwriting; choose another folder")
         for name, value in contents.items():
             if found.get(name) != value:
                 raise DatasetError(

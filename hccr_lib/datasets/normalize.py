@@ -96,9 +96,15 @@ def normalize_masks(masks: np.ndarray) -> np.ndarray:
 
 
 def resize_images(images: np.ndarray, side: int) -> np.ndarray:
-    """Bring images uint8 (N, h, w) to (N, side, side) by averaging areas; N may be 0."""
+    """Bring images uint8 (N, h, w) to (N, side, side) by averaging areas; N may be 0.
+
+    Raises:
+        ValueError: images of another type that have another size.
+    """
     if images.shape[1:] == (side, side):
         return images
+    if images.dtype != np.uint8:  # OpenCV would leave `out` as it is
+        raise ValueError(f"resize_images takes uint8, received {images.dtype}")
     out = np.empty((len(images), side, side), np.uint8)
     for image, small in zip(images, out, strict=True):
         cv2.resize(image, (side, side), dst=small, interpolation=cv2.INTER_AREA)
@@ -194,6 +200,7 @@ def bitmap_of_photo(image: np.ndarray) -> np.ndarray:
 
     Raises:
         PictureError: the picture is blank.
+        ValueError: an array of another type or shape.
     """
     if (
         image.dtype != np.uint8

@@ -23,7 +23,7 @@ from .gnt import FAULTS, UNKNOWN_TAG, read_gnt
 from .normalize import SIDE, PictureError, normalize, read_bitmap
 
 # Part of every cache key: raise it when the same files would give other arrays.
-PREPARE_VERSION = 2
+PREPARE_VERSION = 3
 
 PICTURES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".tif", ".tiff", ".webp"}
 
@@ -56,7 +56,8 @@ def prepared(path: Path, cache: Path, *, skip_faulty: bool) -> Path:
         skip_faulty,
         str(path.resolve()),
         [
-            (file.name, stat.st_size, stat.st_mtime_ns)
+            # A picture may be named by its folder.
+            (str(file.relative_to(path.parent)), stat.st_size, stat.st_mtime_ns)
             for file, stat in zip(files, stats, strict=True)
         ],
     ]

@@ -17,7 +17,7 @@ class Rows:
         rows: int (n,), those that are meant, in their order. Default: all.
 
     Raises:
-        ValueError: arrays that are not alike.
+        ValueError: arrays that are not alike, or rows that they do not have.
 
     >>> Rows([np.array([10, 11, 12]), np.array([20, 21])], np.array([4, 0, 1]))[1:]
     array([10, 11])
@@ -30,6 +30,8 @@ class Rows:
         self.arrays = list(arrays)
         self.starts = np.cumsum([0, *map(len, arrays)])
         self.rows = np.arange(self.starts[-1]) if rows is None else np.asarray(rows)
+        if self.rows.size and not 0 <= self.rows.min() <= self.rows.max() < self.starts[-1]:
+            raise ValueError(f"There are {self.starts[-1]} rows, received {self.rows}")
         self.dtype = np.dtype(arrays[0].dtype)
         self.shape = (len(self.rows), *arrays[0].shape[1:])
         self.ndim = len(self.shape)

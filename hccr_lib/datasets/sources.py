@@ -86,7 +86,7 @@ def named_folder(name: str, split: str | None) -> Path:
         if not target.exists():
             downloaded = download(urls, cache / "downloads" / archive)
             unpack(downloaded, target, is_wanted)
-            downloaded.unlink()
+            downloaded.unlink(missing_ok=True)  # another process may have unpacked it, too
     return folder
 
 

@@ -126,7 +126,9 @@ def correlation(first, second):
     one, other = (maps - maps.mean(axis=(-2, -1), keepdims=True) for maps in (one, other))
     product = (one * other).sum(axis=(-2, -1))
     norms = np.sqrt((one**2).sum(axis=(-2, -1)) * (other**2).sum(axis=(-2, -1)))
-    return np.divide(product, norms, out=np.full(product.shape, np.nan), where=norms > 0)
+    # Where all values are the same, rounding may leave a norm that is hardly more than zero.
+    varied = (np.ptp(first, axis=(-2, -1)) > 0) & (np.ptp(second, axis=(-2, -1)) > 0) & (norms > 0)
+    return np.divide(product, norms, out=np.full(product.shape, np.nan), where=varied)
 
 
 def _check_alike(first, second):

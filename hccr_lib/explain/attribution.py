@@ -18,8 +18,8 @@ def integrated_gradients(model, images, classes=None, *, baseline=0.0, steps=32,
     Args:
         model: A functional or sequential `keras.Model` whose output is that of a dense layer.
         images, classes: As for `hccr_lib.explain.cam`.
-        baseline: What to start from: a number or an array that broadcasts to the images. 0 is an
-            empty sheet.
+        baseline: What to start from: a number, or float (H, W) or (H, W, channels) for all images.
+            0 is an empty sheet.
         steps: Number of points on the way, in the middles of equal parts; the sum is exact in
             the limit.
         batch_size: Images in one pass, at most; see `hccr_lib.explain.grad_cam`.
@@ -28,10 +28,19 @@ def integrated_gradients(model, images, classes=None, *, baseline=0.0, steps=32,
         float32 `(n, k, H, W)`, as large as the image, in units of the logit; channels are added.
 
     Raises:
-        TypeError, ValueError: As for `hccr_lib.explain.grad_cam`; or steps below 1.
+        TypeError, ValueError: As for `hccr_lib.explain.grad_cam`; or steps below 1, or another
+            baseline.
     """
     if steps < 1:
         raise ValueError(f"steps must be at least 1. Received: steps={steps}")
+    baseline = np.asarray(baseline, np.float32)
+    if baseline.ndim == 2:
+        baseline = baseline[..., None]
+    if baseline.ndim not in (0, 3):
+        raise ValueError(
+            "baseline must be a number, or one image (H, W) or (H, W, channels). Received: shape "
+            f"{baseline.shape}"
+        )
 
     def attributed(gradient, batch, labels):
         change = batch - baseline

@@ -149,8 +149,8 @@ def randomisation(model, explain, images, *, seed=0):
     """The cascading randomisation check (Adebayo et al. 2018, section 3.1).
 
     Layer after layer, from the output to the input, gets random weights of the same mean and
-    deviation as its own, and is compared with what was said before. A method whose maps stay alike
-    explains the image, not the network.
+    deviation as its own (what is never negative, the sizes of such numbers), and is compared with
+    what was said before. A method whose maps stay alike explains the image, not the network.
 
     Args:
         model: Any `keras.Model`; its weights are put back in the end, whatever happens.
@@ -291,6 +291,6 @@ def _probabilities(model, images, labels, batch_size):
 
 
 def _as_spread(value, rng):
-    """Random values of the same shape, mean and deviation; variances stay positive."""
+    """Normal values of the same shape, mean and deviation; their sizes, where none is negative."""
     drawn = rng.normal(value.mean(), value.std(), value.shape)
     return np.abs(drawn) if (value >= 0).all() else drawn

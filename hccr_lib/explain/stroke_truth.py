@@ -17,6 +17,7 @@ from scipy.stats import rankdata
 
 from hccr_lib.datasets import normalize
 from hccr_lib.datasets.normalize import normalize_masks, resize_images
+from hccr_lib.datasets.running import resample
 from hccr_lib.datasets.strokes import stroke_template
 from hccr_lib.datasets.synthesis import write
 from hccr_lib.explain.faithfulness import stretched
@@ -238,10 +239,4 @@ def pointing(maps, masks, strokes):
 @cache
 def _resampled(character):
     """float64 `(S, 16, 2)`: the strokes of a template at equal distances along each."""
-    strokes = []
-    for stroke in stroke_template(character):
-        steps = np.hypot(*np.diff(stroke, axis=0).T)
-        along = np.concatenate([[0], np.cumsum(steps)])
-        places = np.linspace(0, along[-1], _POINTS)
-        strokes.append(np.stack([np.interp(places, along, axis) for axis in stroke.T], axis=-1))
-    return np.stack(strokes)
+    return np.stack([resample(stroke, _POINTS) for stroke in stroke_template(character)])

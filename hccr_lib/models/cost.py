@@ -73,7 +73,18 @@ def cost_table(model):
     Raises:
         ValueError: As for `count_macs`.
     """
-    return [_cost(layer) for layer in _leaves(model)]
+    return [_cost(layer, uses_in(inner, layer)) for inner, layer in _leaves(model)]
+
+
+def uses_in(model, layer):
+    """The nodes in which a model calls a layer; other models may call it, too."""
+    return [node for node in nodes_of(model) if node.operation is layer]
+
+
+def nodes_of(model):
+    """All nodes of a model's graph: calls of its layers."""
+    functional = getattr(model, "_functional", model)  # what a sequential model is made of
+    return [node for depth in functional._nodes_by_depth.values() for node in depth]
 
 
 def _leaves(model):
@@ -81,17 +92,16 @@ def _leaves(model):
         if hasattr(layer, "layers"):
             yield from _leaves(layer)
         else:
-            yield layer
+            yield model, layer
 
 
-def _cost(layer):
-    if len(layer._inbound_nodes) != 1:
+def _cost(layer, uses):
+    if len(uses) != 1:
         raise ValueError(
             f"Cannot tell the cost of a layer that is not used exactly once. "
-            f"Received: layer={layer.name!r}, used {len(layer._inbound_nodes)} times"
+            f"Received: layer={layer.name!r}, used {len(uses)} times"
         )
-    output = layer.output
-    shape = tuple(output[0].shape if isinstance(output, list) else output.shape)[1:]
+    shape = tuple(uses[0].output_tensors[0].shape)[1:]
     return LayerCost(layer.name, shape, layer.count_params(), _macs(layer, shape))
 
 

@@ -3,6 +3,7 @@
 import keras
 import numpy as np
 
+from hccr_lib.models.cost import nodes_of, uses_in
 from hccr_lib.models.mcanet import FEATURES, head
 from hccr_lib.models.melnyk_net import BLOCKS, POOLINGS, scaled
 from hccr_lib.models.student import student
@@ -173,12 +174,14 @@ def folded(model):
     """
     after = {}
     for layer in model.layers:
-        if isinstance(layer, keras.layers.BatchNormalization) and len(layer._inbound_nodes) == 1:
-            before = layer.input._keras_history[0]
+        uses = uses_in(model, layer)
+        if isinstance(layer, keras.layers.BatchNormalization) and len(uses) == 1:
+            before = uses[0].input_tensors[0]._keras_history[0]
             if (
                 type(before) is keras.layers.Conv2D
                 and before.activation is keras.activations.linear
-                and len(before._inbound_nodes) == len(before._outbound_nodes) == 1
+                and len(uses_in(model, before)) == 1
+                and sum(node in before._outbound_nodes for node in nodes_of(model)) == 1
             ):
                 after[before.name] = layer
 

@@ -72,7 +72,9 @@ def write_record(run_dir, record):
     """Writes `record.json`, and its epochs as `log.csv`."""
     if record["epochs"]:
         table = io.StringIO()
-        rows = csv.DictWriter(table, fieldnames=record["epochs"][-1], lineterminator="\n")
+        # A run that goes on with or without validation has other columns from then on.
+        columns = dict.fromkeys(name for epoch in record["epochs"] for name in epoch)
+        rows = csv.DictWriter(table, columns, lineterminator="\n")
         rows.writeheader()
         rows.writerows(record["epochs"])
         _write(run_dir / "log.csv", table.getvalue())

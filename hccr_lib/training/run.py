@@ -99,7 +99,9 @@ def train(
 
     Raises:
         ValueError: Examples or settings that do not fit the model, or a `run_dir` that holds a
-            run with other settings.
+            run with another recipe, rate, seed, description, number of epochs, set of losses or
+            kind of network (layers and shapes, but not their dropout). Of a run that is not
+            finished, examples and batch size are compared as well.
     """
     plan = find_recipe(recipe)
     run_dir = Path(run_dir)

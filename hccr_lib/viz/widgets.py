@@ -26,7 +26,7 @@ class Hand:
 
     def __init__(self, seed: int, changed: Callable[[], None]) -> None:
         self.seed = ipywidgets.BoundedIntText(
-            value=seed, min=0, max=10**6, description="writer", style=WIDE
+            value=seed, min=0, max=2**53 - 1, description="writer", style=WIDE
         )
         self.attempt = ipywidgets.IntSlider(min=0, max=20, description="attempt", style=WIDE)
         self.sliders = {
