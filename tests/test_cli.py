@@ -583,6 +583,15 @@ def test_wrong_usage_exits_with_2(arguments):
     assert "Usage" in result.output
 
 
+def test_chinese_is_written_where_stdout_has_another_encoding(tmp_path):
+    file = gnt(tmp_path / "大.gnt", CLASSES)
+    here = os.environ | {"PYTHONIOENCODING": "latin-1", "HCCR_CACHE_DIR": str(tmp_path)}
+    command = [sys.executable, "-m", "hccr_lib", "prepare", str(file)]
+    done = subprocess.run(command, env=here, capture_output=True)
+    assert done.returncode == 0, done.stderr.decode()
+    assert "大.gnt" in done.stdout.decode("utf-8")
+
+
 def test_the_environment_is_left_alone(tmp_path):
     before = dict(os.environ)
     succeeds("info", "--json")
