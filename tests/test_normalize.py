@@ -13,7 +13,7 @@ from hypothesis.extra import numpy as hnp
 from PIL import Image
 
 from hccr_lib.datasets import PictureError, bitmap_of_photo, normalize, read_gnt, read_picture
-from hccr_lib.datasets.normalize import LARGEST_SIDE, read_bitmap
+from hccr_lib.datasets.normalize import LARGEST_SIDE, read_bitmap, resize_images
 
 needs_data = pytest.mark.skipif("HCCR_DATA_DIR" not in os.environ, reason="needs HCCR_DATA_DIR")
 
