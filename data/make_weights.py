@@ -13,7 +13,7 @@ tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads 
 quick  C at 48x48, from it A, B and C at 96x96, and from C      about 17 hours on two cores,
        MCANet and the student: 6.1 million images from          more than a day without AMX
        strokes; then running hand: the student on 1.1 million
-       images, C on 1.0, A and B on 0.1 each; width 1/2
+       images, C on 1.0, A, B and MCANet on 0.1 each; width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
        96x96, 6.8 million images each; a half-width C, and from
        it the student of full-width C, 6.8 million images each
@@ -133,6 +133,8 @@ SCALES = {
                 " --learning-rate 0.00025 --epochs 5",
                 "m-96-last": f"--start-from {{m-96-on}} {_LOSSES} --augment {_QUICK}"
                 " --learning-rate 0.0002 --epochs 3 --seed 1",
+                "m-96-hands": f"--start-from {{m-96-last}} {_LOSSES} {_AS_READ} {_SHORT}"
+                " --learning-rate 0.0005 --epochs 4 --seed 5",
             },
         ),
         "S": ({"width": 0.5, "input_size": 96}, _STUDENT),
