@@ -12,8 +12,9 @@ another writer, and on another character.
 
 What was measured goes into data/results/attentions.json.
 
-    python benchmarks/attentions.py runs/weights-quick/m-96-apart     what the chapter is made from:
-        beside the networks that ship, MCANet before its losses, a stage of `make weights`
+    python benchmarks/attentions.py runs/weights-quick/m-96-alone     what the chapter is made from:
+        beside the networks that ship, a twin of MCANet whose last training had no losses but the
+        cross-entropy: that training's command, as MCANet's record has it, with `--losses none`
     python benchmarks/attentions.py                                   the networks that ship
     python benchmarks/attentions.py --characters 6 --out try.json     a trial
 """
