@@ -322,3 +322,13 @@ def test_real_samples_photographed_either_way_are_read_as_they_are():
             scores.append(likeness(normalize(bitmap_of_photo(photo)), normalize(bitmap)))
     assert np.median(scores) > 0.995
     assert np.quantile(scores, 0.05) > 0.93
+
+
+def test_what_cannot_be_resized_is_refused():
+    halves = np.full((2, 40, 40), 0.5, np.float32)
+    with pytest.raises(ValueError, match="takes uint8, received float32"):
+        resize_images(halves, 32)
+    assert resize_images(halves, 40) is halves  # nothing to do
+    white = np.full((2, 40, 40), 255, np.uint8)
+    np.testing.assert_array_equal(resize_images(white, 32), np.full((2, 32, 32), 255))
+    assert resize_images(white[:0], 32).shape == (0, 32, 32)
