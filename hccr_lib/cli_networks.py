@@ -7,6 +7,7 @@ import keras
 from .evaluation import load_model
 from .models import mcanet, melnyk_net, resnet18, student
 from .models.comparative_losses import comparative
+from .models.ensemble import ensemble
 from .models.transfer import attending, enlarged, repooled, slimmed
 from .training.distillation import Distiller
 
@@ -76,11 +77,12 @@ def new_network(classes, asked):
     return melnyk_net(variant, pooling_starts_as=_or(start, "sum"), **settings)
 
 
-def taught_by(name_or_path, names, classes):
+def taught_by(teachers, names, classes):
     """What makes a Distiller of a network, for `hccr_lib.training.train`.
 
     Args:
-        name_or_path: The teacher, as for `load_model`.
+        teachers: The teacher, as for `load_model`; or several, with commas between, who teach
+            together what they agree on (`ensemble`).
         names: What --losses lists: logits, attention, or both; None: both.
         classes: Those of the network.
 
@@ -93,12 +95,16 @@ def taught_by(name_or_path, names, classes):
             "--losses must be logits, attention, or both with a comma between, where there is a "
             f"--teacher. Received: {names}"
         )
-    teacher, known = load_model(name_or_path)
-    if list(known) != list(classes):
-        raise ValueError(
-            f"--teacher: {name_or_path} reads {len(known):,} characters, the network "
-            f"{len(classes):,}; they must be the same in the same order"
-        )
+    networks = []
+    for name_or_path in _listed(teachers):
+        network, known = load_model(name_or_path)
+        if list(known) != list(classes):
+            raise ValueError(
+                f"--teacher: {name_or_path} reads {len(known):,} characters, the network "
+                f"{len(classes):,}; they must be the same in the same order"
+            )
+        networks.append(network)
+    teacher = ensemble(networks) if len(networks) > 1 else networks[0]
     weights = {} if "logits" in listed else {"logits": 0.0}
     if "attention" not in listed:
         weights["attention"] = 0.0

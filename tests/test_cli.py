@@ -319,6 +319,13 @@ def test_train_teaches_a_student_what_another_network_knows(tmp_path, network):
     assert "only a student takes over" in fails(*alone, "resnet18", "--start-from", network)
     fewer = ("--characters", CLASSES[:2], "--width", 0.1, "--input-size", 16)
     assert "must be the same" in fails(*alone, "student", *fewer, "--teacher", network)
+    two = ("train", tmp_path / "two", *command[2:-1], f"{network}, {network}")
+    succeeds(*two)
+    record = json.loads((tmp_path / "two" / "record.json").read_text(encoding="utf-8"))
+    taught = record["settings"]["losses"]["teaching"]
+    assert taught["teacher"].startswith("melnyk_net_c_and_melnyk_net_c ")
+    assert "conv3_3_relu" in dict(taught["pairs"])  # it looks where the first one looks
+    assert "nowhere" in fails(*two[:-1], f"{network},nowhere")
 
 
 @pytest.fixture
