@@ -12,9 +12,10 @@ another writer, and on another character.
 
 What was measured goes into data/results/attentions.json.
 
-    python benchmarks/attentions.py runs/weights-quick/m-96-alone     what the chapter is made from:
-        beside the networks that ship, a twin of MCANet whose last training had no losses but the
-        cross-entropy: that training's command, as MCANet's record has it, with `--losses none`
+    python benchmarks/attentions.py runs/weights-quick/m-96-last runs/weights-quick/m-96-alone
+        what the chapter is made from: beside the networks that ship, the stage of `make weights`
+        from which MCANet's last training began, and a twin, which went on from there as MCANet
+        did (stage m-96-hands), but with `--losses none`
     python benchmarks/attentions.py                                   the networks that ship
     python benchmarks/attentions.py --characters 6 --out try.json     a trial
 """
@@ -34,8 +35,8 @@ from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION
 from hccr_lib.evaluation import load_model
 from hccr_lib.explain import centred, grad_cam, hires_cam
 from hccr_lib.explain.attention import attention_maps, correlation, overlap, together
-from hccr_lib.explain.faithfulness import ink_map
-from hccr_lib.training.record import environment
+from hccr_lib.explain.faithfulness import ink_map, spearman
+from hccr_lib.training.record import environment, read_record
 
 OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "attentions.json"
 METHODS, TOGETHER = {"Grad-CAM": grad_cam, "HiResCAM": hires_cam}, ("max", "mean")
@@ -103,7 +104,11 @@ def main() -> None:
         model, _ = load_model(name)
         print(name, flush=True)
         effects, right = worth(model, written, classes)
-        found = {"read_correctly": int(right.sum())}
+        both = [spearman(*each[:, None])[0] for each in effects]
+        found = {
+            "read_correctly": int(right.sum()),
+            "effects_centred_and_not": interval(both, clusters),
+        }
         if name == PLAIN:
             maps = cams("CAM", model, images, classes)
         else:
@@ -118,7 +123,12 @@ def main() -> None:
                 found["separate"][title] = separate(signed, clusters)
         found["strokes"] = rows(maps, masks, effects, right, clusters, ink)
         shipped = name in (PLAIN, SHIPPED)
-        networks[name] = {"sha256": weights_hash(name) if shipped else None, **found}
+        if shipped:
+            found["sha256"] = weights_hash(name)
+        else:
+            found["run"] = read_record(Path(name))
+            del found["run"]["characters"]
+        networks[name] = found
     result = {
         **environment(),
         "synthesis_version": SYNTHESIS_VERSION,

@@ -140,10 +140,10 @@ def scored(maps, masks, effects):
         asked, against = np.concatenate([own, own, np.maximum(own, 0)]), effects[row][[0, 1, 0]]
         given = stroke_correlation(asked[:2], masks[row], against[:2], given_size=True)
         both = {"given_size": True, "given_place": True}
-        more = stroke_correlation(own, masks[row], effects[row][:1], **both)
+        more = stroke_correlation(asked[:2], masks[row], against[:2], **both)
         found.append([*stroke_correlation(asked, masks[row], against), *given, *more])
     columns = ("all", "centred_effects", "relu", "given_size", "centred_effects_given_size")
-    columns += ("given_size_and_place",)
+    columns += ("given_size_and_place", "centred_effects_given_size_and_place")
     return dict(zip(columns, np.array(found).T, strict=True))
 
 
