@@ -520,6 +520,10 @@ def test_a_shipped_network_is_found_by_name(tmp_path, monkeypatch):
             ("train", "OUT", "--characters", "大", "--network", "student", *STARTS_AS_MEAN),
             "--pooling-starts-as is for B and C",
         ),
+        (
+            ("train", "OUT", "--characters", "大", "--variant=A", *STARTS_AS_MEAN),
+            "Model A's pooling learns nothing",
+        ),
         (("evaluate", "A", "--model", "FREE"), "reads images (None, None, 1), not"),
         (("train", "OUT", "--characters", "大太", "--recipe", "slow", "--width", "0.1"), "slow"),
         (("train", "OUT", "--characters", "大太", "--input-size", "50"), "50"),
