@@ -24,6 +24,7 @@ import cv2
 import numpy as np
 from real import REAL, weights_hash
 
+from hccr_lib.characters import LEVEL1
 from hccr_lib.datasets import load
 from hccr_lib.evaluation import load_model, predict
 from hccr_lib.models.weights import pretrained_networks
@@ -56,6 +57,19 @@ def compared(right: np.ndarray, with_one: np.ndarray) -> dict:
     }
 
 
+def voted(said: dict[str, np.ndarray], labels: np.ndarray) -> dict:
+    """What some networks read by the mean of their logits, beside the best of them alone.
+
+    Args:
+        said: of each, by name, its logits (n, classes).
+        labels: int (n,).
+    """
+    alone = {name: each.argmax(axis=1) == labels for name, each in said.items()}
+    best = max(alone, key=lambda name: alone[name].sum())
+    together = sum(said.values()).argmax(axis=1) == labels
+    return {**compared(together, alone[best]), "best_alone": best}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
@@ -69,31 +83,27 @@ def main() -> None:
         sys.exit(f"{error}; HCCR_DATA_DIR names the folder that holds the samples")
     said, views = {}, {}
     for name in options.networks:
-        model, _ = load_model(name)
+        model, characters = load_model(name)
+        if characters != LEVEL1:
+            sys.exit(f"{name}: tells {len(characters)} characters apart; this needs all 3,755")
         for data in sets:
             images = np.asarray(data.images)
             said[name, data.name] = logits(model, images)
-            several = [logits(model, seen(images, *how)) for how in product(SLANTS, WIDTHS)]
-            alone = said[name, data.name].argmax(axis=1) == data.labels
+            several = sum(logits(model, seen(images, *how)) for how in product(SLANTS, WIDTHS))
             views.setdefault(name, {})[data.name] = compared(
-                sum(several).argmax(axis=1) == data.labels, alone
+                several.argmax(axis=1) == data.labels,
+                said[name, data.name].argmax(axis=1) == data.labels,
             )
         print(f"{name}: {views[name]}", flush=True)
 
     together = []
     for many in range(1, len(options.networks) + 1):
         for members in combinations(options.networks, many):
-            found = {"networks": list(members), "datasets": {}}
-            for data in sets:
-                each = [said[name, data.name] for name in members]
-                alone = [one.argmax(axis=1) == data.labels for one in each]
-                best = int(np.argmax([one.sum() for one in alone]))
-                right = sum(each).argmax(axis=1) == data.labels
-                found["datasets"][data.name] = {
-                    **compared(right, alone[best]),
-                    "best_alone": members[best],
-                }
-            together.append(found)
+            read = {
+                data.name: voted({name: said[name, data.name] for name in members}, data.labels)
+                for data in sets
+            }
+            together.append({"networks": list(members), "datasets": read})
     record = {
         **environment(),
         "sha256": {name: weights_hash(name) for name in options.networks},

@@ -1,13 +1,13 @@
 """The network that `hccr train` is asked for, and the losses that it learns by."""
 
 from functools import partial
+from pathlib import Path
 
 import keras
 
 from .evaluation import load_model
-from .models import mcanet, melnyk_net, resnet18, student
+from .models import ensemble, mcanet, melnyk_net, resnet18, student
 from .models.comparative_losses import comparative
-from .models.ensemble import ensemble
 from .models.transfer import attending, enlarged, repooled, slimmed
 from .training.distillation import Distiller
 
@@ -81,13 +81,14 @@ def taught_by(teachers, names, classes):
     """What makes a Distiller of a network, for `hccr_lib.training.train`.
 
     Args:
-        teachers: The teacher, as for `load_model`; or several, with commas between, who teach
-            together what they agree on (`ensemble`).
+        teachers: The teacher, as for `load_model`; or several, with commas between, whose
+            `ensemble` teaches.
         names: What --losses lists: logits, attention, or both; None: both.
         classes: Those of the network.
 
     Raises:
-        ValueError: Other losses, or a teacher of other classes.
+        ValueError: Other losses, a name that is missing, a teacher of other classes, or several
+            that don't fit together or are asked only where the first one looks.
     """
     listed = ["logits", "attention"] if names is None else _listed(names)
     if set(listed) - {"logits", "attention"}:
@@ -95,8 +96,12 @@ def taught_by(teachers, names, classes):
             "--losses must be logits, attention, or both with a comma between, where there is a "
             f"--teacher. Received: {names}"
         )
-    networks = []
-    for name_or_path in _listed(teachers):
+    networks, named = [], [teachers] if Path(teachers).exists() else _listed(teachers)
+    if "" in named:
+        raise ValueError(f"--teacher: a name is missing beside a comma. Received: {teachers}")
+    if len(named) > 1 and "logits" not in listed:
+        raise ValueError("--losses attention is learnt from one --teacher: name the first alone")
+    for name_or_path in named:
         network, known = load_model(name_or_path)
         if list(known) != list(classes):
             raise ValueError(

@@ -69,7 +69,7 @@ def train(
     teacher: Annotated[
         str | None,
         typer.Option(
-            metavar="MODEL[,MODEL]",
+            metavar="MODEL[,MODEL...]",
             help="Learn also from what this run, .keras or .npz file or shipped network says, and "
             "from where it looks; or from what several agree on, and where the first one looks.",
         ),

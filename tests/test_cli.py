@@ -319,13 +319,19 @@ def test_train_teaches_a_student_what_another_network_knows(tmp_path, network):
     assert "only a student takes over" in fails(*alone, "resnet18", "--start-from", network)
     fewer = ("--characters", CLASSES[:2], "--width", 0.1, "--input-size", 16)
     assert "must be the same" in fails(*alone, "student", *fewer, "--teacher", network)
-    two = ("train", tmp_path / "two", *command[2:-1], f"{network}, {network}")
+    second = tmp_path / "second" / "model.keras"
+    second.parent.mkdir()
+    second.with_name("record.json").write_bytes((network / "record.json").read_bytes())
+    melnyk_net("A", num_classes=len(CLASSES), width=0.1, input_size=16).save(second)
+    two = ("train", tmp_path / "two", *command[2:-1], f"{network}, {second}")
     succeeds(*two)
     record = json.loads((tmp_path / "two" / "record.json").read_text(encoding="utf-8"))
     taught = record["settings"]["losses"]["teaching"]
-    assert taught["teacher"].startswith("melnyk_net_c_and_melnyk_net_c ")
+    assert taught["teacher"].startswith("melnyk_net_c_and_melnyk_net_a ")
     assert "conv3_3_relu" in dict(taught["pairs"])  # it looks where the first one looks
     assert "nowhere" in fails(*two[:-1], f"{network},nowhere")
+    assert "a name is missing beside a comma" in fails(*two[:-1], f"{network},")
+    assert "from one --teacher" in fails(*two, "--losses", "attention")
 
 
 @pytest.fixture

@@ -1,13 +1,16 @@
 """Several networks that answer as one."""
 
 import itertools
+import json
+import subprocess
+import sys
 
 import keras
 import numpy as np
 import pytest
 
 from hccr_lib.models import mcanet, melnyk_net, student
-from hccr_lib.models.ensemble import ensemble
+from hccr_lib.models.ensemble import GeometricMean, ensemble
 from hccr_lib.training.distillation import Distiller
 
 CLASSES = 7
@@ -56,6 +59,10 @@ def test_it_is_saved_and_loaded(networks, tmp_path):
     together.save(tmp_path / "together.keras")
     loaded = keras.saving.load_model(tmp_path / "together.keras")
     np.testing.assert_allclose(asked(loaded), asked(together), rtol=1e-5, atol=1e-7)
+    # By a process that has never made one.
+    load = "import sys; from hccr_lib.evaluation import load_model; load_model(sys.argv[1])"
+    (tmp_path / "record.json").write_text(json.dumps({"characters": "一二三四五六七"}))
+    subprocess.run([sys.executable, "-c", load, tmp_path / "together.keras"], check=True)
 
 
 def test_it_teaches_and_looks_where_the_first_one_looks(networks):
@@ -68,9 +75,31 @@ def test_it_teaches_and_looks_where_the_first_one_looks(networks):
     }
 
 
+def test_a_class_needs_the_support_of_all():
+    one, other = np.array([[0.9, 0.1, 0.0]]), np.array([[0.0, 0.1, 0.9]])
+    found = keras.ops.convert_to_numpy(GeometricMean()([one, other]))
+    np.testing.assert_allclose(found, [[0.0, 1.0, 0.0]], atol=1e-6)
+    certain = [np.eye(3, dtype="float32")[None, k] for k in (0, 1)]
+    found = keras.ops.convert_to_numpy(GeometricMean()(certain))
+    np.testing.assert_allclose(found, [[0.5, 0.5, 0.0]], atol=1e-6)
+
+
+def test_it_answers_in_float32_whatever_else_is_computed_in(networks):
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_bfloat16")
+    try:
+        together = ensemble(networks)
+    finally:
+        keras.config.set_dtype_policy(before)
+    assert together.output.dtype == "float32"
+    np.testing.assert_allclose(asked(together), asked(ensemble(networks)), atol=1e-6)
+
+
 def test_networks_that_do_not_fit_are_refused(networks):
     with pytest.raises(ValueError, match=r"two networks or more\. Received: 1"):
         ensemble(networks[:1])
+    with pytest.raises(ValueError, match="must not be an ensemble"):
+        ensemble([ensemble(networks[:2]), networks[2]])
     with pytest.raises(ValueError, match="same output_shape"):
         ensemble([networks[0], melnyk_net("C", **{**SETTINGS, "num_classes": 6})])
     with pytest.raises(ValueError, match="same input_shape"):

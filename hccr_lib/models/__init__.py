@@ -1,6 +1,7 @@
 """Networks that read characters, and what they cost. Keras only: any backend."""
 
 from hccr_lib.models.cost import cost_table, count_macs
+from hccr_lib.models.ensemble import ensemble
 from hccr_lib.models.layers import (
     GlobalWeightedAveragePooling2D,
     GlobalWeightedOutputAveragePooling2D,
@@ -15,6 +16,7 @@ __all__ = [
     "GlobalWeightedOutputAveragePooling2D",
     "cost_table",
     "count_macs",
+    "ensemble",
     "mcanet",
     "melnyk_net",
     "resnet18",

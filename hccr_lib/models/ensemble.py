@@ -10,12 +10,14 @@ def ensemble(networks):
     """One network that answers with the geometric mean of what several say.
 
     The mean of the logits, in other words, but for a constant: a class needs the support of all.
-    The layers of the first network keep their names; each of the others is one layer. It is made
-    to be asked, by a student for example (`hccr_lib.training.distillation`), and frozen.
+    It is made to be asked, by a student for example (`hccr_lib.training.distillation.Distiller`):
+    normalisations are folded, weights are frozen. The layers of the first network keep their
+    names; each of the others is one layer.
 
     Args:
         networks: Functional models, two or more, images in, class probabilities out, of the same
-            input shape and classes. They are copied, and left as they are.
+            input shape and classes. They are copied, and left as they are. The first is no
+            ensemble itself.
 
     Returns:
         An uncompiled model, named after all of them.
@@ -32,10 +34,13 @@ def ensemble(networks):
     """
     if len(networks) < 2:
         raise ValueError(f"an ensemble takes two networks or more. Received: {len(networks)}")
+    if any(isinstance(layer, GeometricMean) for layer in networks[0].layers):
+        raise ValueError("the first network must not be an ensemble; name its members instead")
     for what in ("input_shape", "output_shape"):
         shapes = [getattr(network, what)[1:] for network in networks]
         if len(set(shapes)) > 1:
-            raise ValueError(f"networks must have the same {what}. Received: {shapes}")
+            names = ", ".join(network.name for network in networks)
+            raise ValueError(f"{names} must have the same {what}. Received: {shapes}")
     first, *others = (folded(network) for network in networks)
     answers = [first.output]
     for number, other in enumerate(others, start=2):

@@ -78,7 +78,7 @@ def repooled(model, variant):
 
     def rebuilt(layer):
         if layer is old:
-            return pooling(name=name, dtype=layer.dtype_policy)
+            return pooling(name=name, dtype=layer.dtype_policy.name)
         return layer.__class__.from_config(layer.get_config())
 
     copy = keras.models.clone_model(model, clone_function=rebuilt)
@@ -189,7 +189,7 @@ def folded(model):
         if layer.name in after:
             return layer.__class__.from_config(layer.get_config() | {"use_bias": True})
         if layer in after.values():
-            return keras.layers.Identity(name=layer.name)
+            return keras.layers.Identity(name=layer.name, dtype=layer.dtype_policy.name)
         return layer.__class__.from_config(layer.get_config())
 
     def called(layer, *args, **kwargs):
