@@ -10,10 +10,10 @@ Every step is a command that you can type; a step that was interrupted goes on w
 =====  =======================================================  ==============================
 tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads nothing
        MCANet from it
-quick  C at 48x48, from it A, B and C at 96x96, and from C      about 17 hours on two cores,
+quick  C at 48x48, from it A, B and C at 96x96, and from C      about 18 hours on two cores,
        MCANet and the student: 6.1 million images from          more than a day without AMX
        strokes; then running hand: the student on 1.1 million
-       images, C on 1.0, A, B and MCANet on 0.1 each; width 1/2
+       images, C on 1.4, A, B and MCANet on 0.1 each; width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
        96x96, 6.8 million images each; a half-width C, and from
        it the student of full-width C, 6.8 million images each
@@ -49,7 +49,8 @@ _QUICK = "--precision mixed_bfloat16 --batch-size 128 --images-per-epoch 37550"
 _SHORT = "--precision mixed_bfloat16 --batch-size 128 --images-per-epoch 18775"
 _LOSSES = "--losses contrastive,region"
 # First from strokes alone: Model C, small and then at full size, and the student taught by it.
-# Then running hand: the student alone, being the fastest to learn it, and the others taught by it.
+# Then running hand: the student alone, being the fastest to learn it, and the others taught by it;
+# Model C at last by the student and MCANet together.
 # The later stages take seeds of their own: images that no stage before has seen.
 _FROM_48 = (
     f"--start-from {{c-48}} --input-size 96 --augment {_QUICK} --learning-rate 0.0005 --epochs 13"
@@ -62,6 +63,19 @@ _STUDENT = {
     " --learning-rate 0.001 --epochs 40 --seed 2",
     "s-96-hands": f"--start-from {{s-96}} {_HANDS} {_QUICK}"
     " --learning-rate 0.001 --epochs 28 --seed 3",
+}
+_MCANET = {name: _STUDENT[name] for name in ("c-48", "c-96")} | {
+    # The losses wait until the cross-entropy has taught the features something.
+    "m-96-apart": "--start-from {c-96} --attentions 2 --losses none --dropout 0.2"
+    f" --augment {_QUICK} --learning-rate 0.001 --epochs 8",
+    "m-96": f"--start-from {{m-96-apart}} {_LOSSES} --augment {_QUICK}"
+    " --learning-rate 0.0005 --epochs 6",
+    "m-96-on": f"--start-from {{m-96}} {_LOSSES} --augment {_QUICK}"
+    " --learning-rate 0.00025 --epochs 5",
+    "m-96-last": f"--start-from {{m-96-on}} {_LOSSES} --augment {_QUICK}"
+    " --learning-rate 0.0002 --epochs 3 --seed 1",
+    "m-96-hands": f"--start-from {{m-96-last}} {_LOSSES} {_AS_READ} {_SHORT}"
+    " --learning-rate 0.0005 --epochs 4 --seed 5",
 }
 _TAUGHT = "--teacher {s-96-hands}"
 _FOUR = f"{_TAUGHT} {_AS_READ} {_SHORT} --learning-rate 0.0007 --epochs 4 --seed 5"
@@ -95,6 +109,7 @@ SCALES = {
         "C": (
             {"variant": "C", "width": 0.5, "input_size": 96},
             _STUDENT
+            | _MCANET
             | {
                 "c-96-hands": f"--start-from {{c-96}} {_TAUGHT} {_HANDS} {_SHORT}"
                 " --learning-rate 0.0007 --epochs 16 --seed 4",
@@ -102,6 +117,8 @@ SCALES = {
                 " --learning-rate 0.0008 --epochs 32 --seed 9",
                 "c-96-last": f"--start-from {{c-96-more}} {_TAUGHT} {_AS_READ} {_SHORT}"
                 " --learning-rate 0.0005 --epochs 4 --seed 5",
+                "c-96-two": "--start-from {c-96-last} --teacher {s-96-hands},{m-96-hands}"
+                f" {_AS_READ} {_SHORT} --learning-rate 0.0008 --epochs 22 --seed 11",
             },
         ),
         "A": (
@@ -122,20 +139,7 @@ SCALES = {
         ),
         "M": (
             {"attentions": 2, "width": 0.5, "input_size": 96},
-            {name: _STUDENT[name] for name in ("c-48", "c-96")}
-            | {
-                # The losses wait until the cross-entropy has taught the features something.
-                "m-96-apart": "--start-from {c-96} --attentions 2 --losses none --dropout 0.2"
-                f" --augment {_QUICK} --learning-rate 0.001 --epochs 8",
-                "m-96": f"--start-from {{m-96-apart}} {_LOSSES} --augment {_QUICK}"
-                " --learning-rate 0.0005 --epochs 6",
-                "m-96-on": f"--start-from {{m-96}} {_LOSSES} --augment {_QUICK}"
-                " --learning-rate 0.00025 --epochs 5",
-                "m-96-last": f"--start-from {{m-96-on}} {_LOSSES} --augment {_QUICK}"
-                " --learning-rate 0.0002 --epochs 3 --seed 1",
-                "m-96-hands": f"--start-from {{m-96-last}} {_LOSSES} {_AS_READ} {_SHORT}"
-                " --learning-rate 0.0005 --epochs 4 --seed 5",
-            },
+            _MCANET,
         ),
         "S": ({"width": 0.5, "input_size": 96}, _STUDENT),
     },
