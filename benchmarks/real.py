@@ -4,6 +4,8 @@ Each network reads every real image that is there, among all 3,755 characters: `
 (single characters of the ICDAR-2013 competition) and the test images of `hwdb-sample` (CASIA-HWDB,
 40 characters, cursive). Then it reads synthetic handwriting by writers that it has never seen. The
 real images are only read; the record holds their characters and what was answered, no picture.
+How sure an answer is stands there twice: as the network says it, and at the temperature that was
+fitted on synthetic images like those that its training ended with.
 What it read goes into data/results/real.json, from which a chapter of the book is made.
 
     python benchmarks/real.py                        all networks that come with the course
@@ -23,12 +25,15 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from scipy.special import softmax
 
 from hccr_lib.characters import LEVEL1
 from hccr_lib.datasets import Dataset, load
+from hccr_lib.datasets.augment import on_paper
 from hccr_lib.datasets.sources import find
+from hccr_lib.datasets.stream import fresh
 from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION
-from hccr_lib.evaluation import load_model, predict, wilson_interval
+from hccr_lib.evaluation import fitted_temperature, load_model, predict, wilson_interval
 from hccr_lib.models import count_macs
 from hccr_lib.models.weights import pretrained_file, pretrained_networks, pretrained_record
 from hccr_lib.training.record import environment
@@ -36,28 +41,47 @@ from hccr_lib.training.record import environment
 OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "real.json"
 REAL = (("icdar2013-sample", None), ("hwdb-sample", "test"))
 SYNTHETIC_SEED = 2013
+# On what a temperature is fitted: each character once, written as in the last lessons.
+LESSON = {"copied": 0.6, "on_paper": True, "seed": 2014}
 BINS = 10  # of the reliability diagram
 PAIRS = 1500  # the most confused ones that are kept; a trained network has fewer
 _CHUNK = 2048
 
 
-def answers(model: keras.Model, images: np.ndarray) -> dict[str, np.ndarray]:
+def logits(probabilities: np.ndarray) -> np.ndarray:
+    """Logits (n, classes), each row less a number that is the same for all classes: log p."""
+    return np.log(np.maximum(probabilities, np.finfo(probabilities.dtype).tiny))
+
+
+def temperature_of(model: keras.Model) -> float:
+    """At which the network is as sure as it is right, of images such as it has learnt from."""
+    images, labels = fresh(LEVEL1, len(LEVEL1), seed=LESSON["seed"], copied=LESSON["copied"])
+    images = on_paper(images, np.random.default_rng(LESSON["seed"]))
+    return fitted_temperature(logits(predict(model, images)), labels)
+
+
+def answers(model: keras.Model, images: np.ndarray, temperature: float) -> dict[str, np.ndarray]:
     """What a network says to images uint8 (n, h, w).
 
     Returns:
-        "top5": int (n, 5), labels, best first; "probability": float64 (n,), of the best; and
+        "top5": int (n, 5), labels, best first; "probability": float64 (n,), of the best;
+        "tempered": float64 (n,), the same if logits are divided by `temperature`; and
         "without_bias": int (n,), the best label if the bias of the dense layer were zero.
     """
     bias = keras.ops.convert_to_numpy(model.get_layer("characters").bias)
     parts = []
     for start in range(0, len(images), _CHUNK):
         p = predict(model, images[start : start + _CHUNK])
-        # log p is the logit less a number that is the same for all classes.
-        unbiased = np.log(np.maximum(p, np.finfo(p.dtype).tiny)) - bias
         top5 = np.argsort(-p, axis=1, kind="stable")[:, :5]
-        parts.append((top5, p.max(axis=1).astype(float), unbiased.argmax(axis=1)))
-    columns = map(np.concatenate, zip(*parts, strict=True))
-    return dict(zip(("top5", "probability", "without_bias"), columns, strict=True))
+        parts.append(
+            {
+                "top5": top5,
+                "probability": p.max(axis=1).astype(float),
+                "tempered": softmax(logits(p) / temperature, axis=1).max(axis=1).astype(float),
+                "without_bias": (logits(p) - bias).argmax(axis=1),
+            }
+        )
+    return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}
 
 
 def share(hits: np.ndarray) -> dict:
@@ -101,7 +125,7 @@ def each_image(dataset: Dataset, read: dict[str, np.ndarray]) -> dict:
         "written": "".join(LEVEL1[label] for label in dataset.labels),
         "without_bias": "".join(LEVEL1[label] for label in read["without_bias"]),
         "top5": ["".join(LEVEL1[label] for label in row) for row in read["top5"]],
-        "probability": [round(p, 4) for p in read["probability"].tolist()],
+        **{key: [round(p, 4) for p in read[key].tolist()] for key in ("probability", "tempered")},
     }
 
 
@@ -158,14 +182,18 @@ def evaluated(name: str, real: list[Dataset], synthetic: Dataset) -> dict:
         "input_size": model.input_shape[1],
         "parameters": model.count_params(),
         "macs": count_macs(model),
+        "temperature": round(temperature_of(model), 4),
         "datasets": {},
     }
+    print(f"{name}: temperature {record['temperature']}", flush=True)
     for dataset in (*real, synthetic):
-        read = answers(model, dataset.images)
+        read = answers(model, dataset.images, record["temperature"])
         result = summary(dataset, read)
         if dataset is synthetic:
             right = read["top5"][:, 0] == dataset.labels
-            result["reliability"] = reliability(read["probability"], right)
+            result["reliability"] = {
+                key: reliability(read[key], right) for key in ("probability", "tempered")
+            }
             result |= mistakes(dataset.labels, read["top5"][:, 0])
         else:
             result["images"] = each_image(dataset, read)
@@ -212,6 +240,7 @@ def main() -> None:
         "version": SYNTHESIS_VERSION,
         "writers": arguments.writers,
         "seed": SYNTHETIC_SEED,
+        "lesson": LESSON,
     }
     known = recorded(arguments.out, read_on, [dataset.name for dataset in (*real, synthetic)])
 

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import logsumexp
 
 from .characters import LEVEL1
 from .datasets import Dataset, DatasetError, choose
@@ -239,3 +241,45 @@ def mcnemar(only_first: int, only_second: int) -> float:
         total += ways
     # Whole numbers of any size; the division of two of them is rounded only once.
     return min(1.0, 2 * total / 2**n)
+
+
+def fitted_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature T at which a network is as sure as it is right: softmax(logits / T).
+
+    It minimises the cross-entropy. Above 1 the network was too sure of itself, below 1 too modest;
+    which class has the highest logit, it doesn't change. Guo et al., "On calibration of modern
+    neural networks", ICML 2017 (arXiv:1706.04599), section 4.2.
+
+    Args:
+        logits: (n, classes), finite. Logarithms of probabilities will do, as they differ from
+            logits by a number that all classes share.
+        labels: int (n,), the right classes.
+
+    Returns:
+        T, from 0.01 to 100: small where all answers are right and none can be too sure, large
+        where they are no better than guesses.
+
+    Raises:
+        ValueError: no logits, other shapes, labels that are no classes, logits that aren't finite.
+
+    >>> fitted_temperature(np.log([[0.9, 0.1]] * 10), np.array([0] * 9 + [1])).__round__(3)
+    1.0
+    """
+    logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
+    if logits.ndim != 2 or labels.shape != logits.shape[:1] or not logits.size:
+        raise ValueError(
+            "logits must be (n, classes) and labels (n,), with n at least 1. "
+            f"Received: {logits.shape} and {labels.shape}"
+        )
+    if not np.isfinite(logits).all():
+        raise ValueError("logits must be finite")
+    if not np.isin(labels, np.arange(logits.shape[1])).all():
+        raise ValueError(f"labels must be whole numbers from 0 to {logits.shape[1] - 1}")
+    behind = logits - np.take_along_axis(logits, labels.astype(int)[:, None], axis=1)
+
+    def cross_entropy(log_temperature: float) -> float:
+        return logsumexp(behind / math.exp(log_temperature), axis=1).mean()
+
+    # Convex in 1 / T, so there is one minimum, whatever the scale that it is searched on.
+    ends = math.log(0.01), math.log(100)
+    return math.exp(minimize_scalar(cross_entropy, bounds=ends, method="bounded").x)

@@ -1,4 +1,4 @@
-"""What a count of right answers says: Wilson's interval and McNemar's test."""
+"""What a count of right answers says, and how sure a network should be of them."""
 
 import math
 from fractions import Fraction
@@ -6,7 +6,7 @@ from fractions import Fraction
 import numpy as np
 import pytest
 
-from hccr_lib.evaluation import mcnemar, wilson_interval
+from hccr_lib.evaluation import fitted_temperature, mcnemar, wilson_interval
 
 COUNTS = [(0, 1), (1, 1), (0, 500), (480, 500), (500, 500), (731, 800), (219_000, 224_419)]
 
@@ -73,3 +73,61 @@ def test_impossible_counts(hits, n):
 def test_negative_counts():
     with pytest.raises(ValueError, match="received 3 and -1"):
         mcnemar(3, -1)
+
+
+def drawn(n=4000, classes=12, seed=0):
+    """Logits, and labels that are drawn with just the probabilities that they state."""
+    rng = np.random.default_rng(seed)
+    logits = rng.normal(0, 2, (n, classes))
+    # The largest of logits with Gumbel noise is drawn from their softmax.
+    return logits, (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+
+
+def test_a_calibrated_network_has_a_temperature_of_one():
+    assert fitted_temperature(*drawn()) == pytest.approx(1, abs=0.05)
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.6, 3.0])
+def test_the_temperature_undoes_a_scale_and_ignores_what_all_classes_share(scale):
+    logits, labels = drawn()
+    once = fitted_temperature(logits, labels)
+    shifted = scale * logits + np.linspace(-500, 500, len(logits))[:, None]
+    assert fitted_temperature(shifted, labels) == pytest.approx(scale * once, rel=1e-3)
+
+
+def test_no_temperature_beside_it_has_a_lower_cross_entropy():
+    logits, labels = drawn(300, 5, seed=3)
+    logits[:, 0] += 1.5  # a network that is wrong in more than its scale
+
+    def cross_entropy(temperature):
+        p = np.exp(logits / temperature)
+        return -np.log(p[np.arange(len(p)), labels] / p.sum(axis=1)).mean()
+
+    best = fitted_temperature(logits, labels)
+    for factor in (0.2, 0.9, 0.99, 1.01, 1.1, 5):
+        assert cross_entropy(best) < cross_entropy(factor * best)
+
+
+def test_who_is_always_right_can_not_be_too_sure_and_who_guesses_is_by_any_other():
+    logits, _ = drawn(50, 4)
+    assert fitted_temperature(logits, logits.argmax(axis=1)) < 0.1
+    assert fitted_temperature(logits, logits.argmin(axis=1)) > 50
+
+
+@pytest.mark.parametrize(
+    "logits, labels",
+    [
+        (np.zeros((0, 3)), []),
+        (np.zeros((2, 0)), [0, 0]),
+        (np.zeros(3), [0, 1, 2]),
+        (np.zeros((2, 3)), [0]),
+        (np.zeros((2, 3)), [0, 3]),
+        (np.zeros((2, 3)), [0, -1]),
+        (np.zeros((2, 3)), [0, 0.5]),
+        ([[0, np.nan]], [0]),
+        ([[0, -np.inf]], [0]),
+    ],
+)
+def test_a_temperature_of_anything_else_is_refused(logits, labels):
+    with pytest.raises(ValueError, match=r"^(logits|labels) must be"):
+        fitted_temperature(logits, labels)

@@ -37,7 +37,7 @@ def test_answers_with_and_without_bias_are_those_of_the_logits(monkeypatch):
     monkeypatch.setattr(real, "_CHUNK", 16)  # 50 images: three chunks and a rest
     bias = np.linspace(-3, 3, 7)
     model = toy_network(bias)
-    read = real.answers(model, toy_images())
+    read = real.answers(model, toy_images(), temperature=2.5)
     kernel = ops.convert_to_numpy(model.get_layer("characters").kernel).astype(float)
     logits = toy_images().reshape(50, 256) / 255 @ kernel
     best = np.argsort(-(logits + bias), axis=1)[:, :5]
@@ -46,6 +46,8 @@ def test_answers_with_and_without_bias_are_those_of_the_logits(monkeypatch):
     assert (read["without_bias"] != best[:, 0]).any()
     p = np.exp(logits + bias)
     np.testing.assert_allclose(read["probability"], (p / p.sum(1, keepdims=True)).max(1), rtol=1e-4)
+    p = p ** (1 / 2.5)
+    np.testing.assert_allclose(read["tempered"], (p / p.sum(1, keepdims=True)).max(1), rtol=1e-4)
 
 
 def test_a_summary_counts():
@@ -97,9 +99,11 @@ def test_the_record_agrees_with_itself(networks):
                 images = result["images"]
                 written, top5 = images["written"], images["top5"]
                 assert len(written) == len(top5) == len(images["probability"]) == result["n"]
+                assert len(images["tempered"]) == result["n"]
                 assert right == sum(w == t[0] for w, t in zip(written, top5, strict=True))
             else:
-                assert right == sum(b["hits"] for b in result["reliability"])
+                for bins in result["reliability"].values():
+                    assert right == sum(b["hits"] for b in bins)
                 assert right == result["n"] - sum(result["errors"].values())
 
 
