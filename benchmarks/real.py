@@ -5,7 +5,8 @@ Each network reads every real image that is there, among all 3,755 characters: `
 40 characters, cursive). Then it reads synthetic handwriting by writers that it has never seen. The
 real images are only read; the record holds their characters and what was answered, no picture.
 How sure an answer is stands there twice: as the network says it, and at the temperature that was
-fitted on synthetic images like those that its training ended with.
+fitted on synthetic images such as Models A, B, C and MCANet learnt from last, without augmentation
+(the student's were augmented).
 What it read goes into data/results/real.json, from which a chapter of the book is made.
 
     python benchmarks/real.py                        all networks that come with the course
@@ -41,7 +42,7 @@ from hccr_lib.training.record import environment
 OUT = Path(__file__).resolve().parent.parent / "data" / "results" / "real.json"
 REAL = (("icdar2013-sample", None), ("hwdb-sample", "test"))
 SYNTHETIC_SEED = 2013
-# On what a temperature is fitted: each character once, written as in the last lessons.
+# On what a temperature is fitted: each character once.
 LESSON = {"copied": 0.6, "on_paper": True, "seed": 2014}
 BINS = 10  # of the reliability diagram
 PAIRS = 1500  # the most confused ones that are kept; a trained network has fewer
@@ -54,7 +55,7 @@ def logits(probabilities: np.ndarray) -> np.ndarray:
 
 
 def temperature_of(model: keras.Model) -> float:
-    """At which the network is as sure as it is right, of images such as it has learnt from."""
+    """The temperature that fits a network best to the images of `LESSON`."""
     images, labels = fresh(LEVEL1, len(LEVEL1), seed=LESSON["seed"], copied=LESSON["copied"])
     images = on_paper(images, np.random.default_rng(LESSON["seed"]))
     return fitted_temperature(logits(predict(model, images)), labels)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import keras
 import numpy as np
-from scipy.optimize import minimize_scalar
-from scipy.special import logsumexp
+from scipy.optimize import brentq
+from scipy.special import softmax
 
 from .characters import LEVEL1
 from .datasets import Dataset, DatasetError, choose
@@ -244,9 +244,9 @@ def mcnemar(only_first: int, only_second: int) -> float:
 
 
 def fitted_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
-    """The temperature T at which a network is as sure as it is right: softmax(logits / T).
+    """The temperature T at which a network's probabilities, softmax(logits / T), fit best.
 
-    It minimises the cross-entropy. Above 1 the network was too sure of itself, below 1 too modest;
+    It minimises the cross-entropy. Below 1 the network was too modest, above 1 too sure of itself;
     which class has the highest logit, it doesn't change. Guo et al., "On calibration of modern
     neural networks", ICML 2017 (arXiv:1706.04599), section 4.2.
 
@@ -256,14 +256,16 @@ def fitted_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
         labels: int (n,), the right classes.
 
     Returns:
-        T, from 0.01 to 100: small where all answers are right and none can be too sure, large
-        where they are no better than guesses.
+        T, from 0.01 to 100: 0.01 where all answers are right, so that none can be too sure, and
+        100 where they are no better than guesses.
 
     Raises:
-        ValueError: no logits, other shapes, labels that are no classes, logits that aren't finite.
+        ValueError: no logits, other shapes, labels that are no classes, logits that aren't finite
+            or so far apart that they can't be computed with.
 
-    >>> fitted_temperature(np.log([[0.9, 0.1]] * 10), np.array([0] * 9 + [1])).__round__(3)
-    1.0
+    >>> logits = np.log([[0.9, 0.1]] * 10)
+    >>> round(fitted_temperature(2 * logits, np.array([0] * 9 + [1])), 6)
+    2.0
     """
     logits, labels = np.asarray(logits, dtype=np.float64), np.asarray(labels)
     if logits.ndim != 2 or labels.shape != logits.shape[:1] or not logits.size:
@@ -271,15 +273,21 @@ def fitted_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
             "logits must be (n, classes) and labels (n,), with n at least 1. "
             f"Received: {logits.shape} and {labels.shape}"
         )
-    if not np.isfinite(logits).all():
-        raise ValueError("logits must be finite")
     if not np.isin(labels, np.arange(logits.shape[1])).all():
         raise ValueError(f"labels must be whole numbers from 0 to {logits.shape[1] - 1}")
-    behind = logits - np.take_along_axis(logits, labels.astype(int)[:, None], axis=1)
+    lowest, highest = 0.01, 100.0
+    with np.errstate(over="ignore", invalid="ignore"):
+        ahead = logits - np.take_along_axis(logits, labels.astype(int)[:, None], axis=1)
+        if not np.isfinite(ahead / lowest).all():
+            raise ValueError("logits must be finite, and so must a hundred times their differences")
 
-    def cross_entropy(log_temperature: float) -> float:
-        return logsumexp(behind / math.exp(log_temperature), axis=1).mean()
+    def slope(sharpness: float) -> float:
+        """Of the cross-entropy over 1 / T. It never falls, since the cross-entropy is convex."""
+        return (softmax(sharpness * ahead, axis=1) * ahead).sum(axis=1).mean()
 
-    # Convex in 1 / T, so there is one minimum, whatever the scale that it is searched on.
-    ends = math.log(0.01), math.log(100)
-    return math.exp(minimize_scalar(cross_entropy, bounds=ends, method="bounded").x)
+    # A slope has a sign also where the cross-entropy itself is 0 to the last digit.
+    if slope(1 / lowest) <= 0:
+        return lowest
+    if slope(1 / highest) >= 0:
+        return highest
+    return 1 / brentq(slope, 1 / highest, 1 / lowest)

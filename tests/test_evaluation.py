@@ -108,10 +108,10 @@ def test_no_temperature_beside_it_has_a_lower_cross_entropy():
         assert cross_entropy(best) < cross_entropy(factor * best)
 
 
-def test_who_is_always_right_can_not_be_too_sure_and_who_guesses_is_by_any_other():
-    logits, _ = drawn(50, 4)
-    assert fitted_temperature(logits, logits.argmax(axis=1)) < 0.1
-    assert fitted_temperature(logits, logits.argmin(axis=1)) > 50
+@pytest.mark.parametrize("margin", [1, 100, 1e5, 1e9])
+def test_who_is_always_right_has_the_lowest_temperature_and_who_is_always_wrong_the_highest(margin):
+    assert fitted_temperature([[margin, 0], [0, margin]], [0, 1]) == 0.01
+    assert fitted_temperature([[margin, 0], [0, margin]], [1, 0]) == 100
 
 
 @pytest.mark.parametrize(
@@ -126,6 +126,8 @@ def test_who_is_always_right_can_not_be_too_sure_and_who_guesses_is_by_any_other
         (np.zeros((2, 3)), [0, 0.5]),
         ([[0, np.nan]], [0]),
         ([[0, -np.inf]], [0]),
+        ([[1e308, -1e308]], [0]),
+        ([[1e307, 0]], [0]),
     ],
 )
 def test_a_temperature_of_anything_else_is_refused(logits, labels):

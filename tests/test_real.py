@@ -50,6 +50,30 @@ def test_answers_with_and_without_bias_are_those_of_the_logits(monkeypatch):
     np.testing.assert_allclose(read["tempered"], (p / p.sum(1, keepdims=True)).max(1), rtol=1e-4)
 
 
+@pytest.mark.parametrize("scale", [0.5, 1, 2])
+def test_the_temperature_is_fitted_to_the_lesson(monkeypatch, scale):
+    rng = np.random.default_rng(2)
+    logits = rng.normal(0, 2, (3000, 9))
+    # Labels drawn with just the probabilities that these logits state.
+    labels = (logits + rng.gumbel(size=logits.shape)).argmax(axis=1)
+    asked = {}
+
+    def fresh(characters, n, **options):
+        asked.update(options, characters=characters, n=n)
+        return np.zeros((3000, 96, 96), np.uint8), labels
+
+    def predict(model, images):
+        assert (images == 7).all(), "not on paper"
+        p = np.exp(scale * logits)
+        return p / p.sum(axis=1, keepdims=True)
+
+    monkeypatch.setattr(real, "fresh", fresh)
+    monkeypatch.setattr(real, "on_paper", lambda images, rng: images + np.uint8(7))
+    monkeypatch.setattr(real, "predict", predict)
+    assert real.temperature_of(None) == pytest.approx(scale, rel=0.05)
+    assert asked == {"characters": LEVEL1, "n": 3755, "seed": 2014, "copied": 0.6}
+
+
 def test_a_summary_counts():
     labels = np.array([0, 1, 2, 3], np.int32)
     dataset = Dataset("toy", np.zeros((4, 16, 16), np.uint8), labels, labels // 2, {})
@@ -91,6 +115,7 @@ def test_the_record_is_of_the_weights_that_are_shipped(networks):
 
 def test_the_record_agrees_with_itself(networks):
     for each in networks.values():
+        surer = each["temperature"] < 1  # divided by it, logits make every first answer surer
         for result in each["datasets"].values():
             right = result["top1"]["hits"]
             without = result["without_bias"]
@@ -100,10 +125,15 @@ def test_the_record_agrees_with_itself(networks):
                 written, top5 = images["written"], images["top5"]
                 assert len(written) == len(top5) == len(images["probability"]) == result["n"]
                 assert len(images["tempered"]) == result["n"]
+                moved = np.array(images["tempered"]) - np.array(images["probability"])
+                assert (moved if surer else -moved).min() >= -1e-4 and abs(moved).max() > 0.01
                 assert right == sum(w == t[0] for w, t in zip(written, top5, strict=True))
             else:
-                for bins in result["reliability"].values():
+                stated = {}
+                for key, bins in result["reliability"].items():
                     assert right == sum(b["hits"] for b in bins)
+                    stated[key] = sum(b["probability"] for b in bins)
+                assert (stated["tempered"] > stated["probability"]) == surer
                 assert right == result["n"] - sum(result["errors"].values())
 
 
