@@ -22,7 +22,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from real import REAL, weights_hash
+from real import REAL, logits, weights_hash
 
 from hccr_lib.characters import LEVEL1
 from hccr_lib.datasets import load
@@ -42,10 +42,10 @@ def seen(images: np.ndarray, slant: float, width: float) -> np.ndarray:
     return np.stack([cv2.warpAffine(image, matrix, images.shape[1:]) for image in images])
 
 
-def logits(model, images: np.ndarray) -> np.ndarray:
-    """Float32 (n, classes), but for a constant of each image."""
+def says(model, images: np.ndarray) -> np.ndarray:
+    """A network's logits float32 (n, classes), but for a constant of each image."""
     parts = [predict(model, images[i : i + _CHUNK]) for i in range(0, len(images), _CHUNK)]
-    return np.log(np.maximum(np.concatenate(parts), 1e-37))
+    return logits(np.concatenate(parts))
 
 
 def compared(right: np.ndarray, with_one: np.ndarray) -> dict:
@@ -88,8 +88,8 @@ def main() -> None:
             sys.exit(f"{name}: tells {len(characters)} characters apart; this needs all 3,755")
         for data in sets:
             images = np.asarray(data.images)
-            said[name, data.name] = logits(model, images)
-            several = sum(logits(model, seen(images, *how)) for how in product(SLANTS, WIDTHS))
+            said[name, data.name] = says(model, images)
+            several = sum(says(model, seen(images, *how)) for how in product(SLANTS, WIDTHS))
             views.setdefault(name, {})[data.name] = compared(
                 several.argmax(axis=1) == data.labels,
                 said[name, data.name].argmax(axis=1) == data.labels,

@@ -73,13 +73,13 @@ def answers(model: keras.Model, images: np.ndarray, temperature: float) -> dict[
     parts = []
     for start in range(0, len(images), _CHUNK):
         p = predict(model, images[start : start + _CHUNK])
-        top5 = np.argsort(-p, axis=1, kind="stable")[:, :5]
+        z = logits(p)
         parts.append(
             {
-                "top5": top5,
+                "top5": np.argsort(-p, axis=1, kind="stable")[:, :5],
                 "probability": p.max(axis=1).astype(float),
-                "tempered": softmax(logits(p) / temperature, axis=1).max(axis=1).astype(float),
-                "without_bias": (logits(p) - bias).argmax(axis=1),
+                "tempered": softmax(z / temperature, axis=1).max(axis=1).astype(float),
+                "without_bias": (z - bias).argmax(axis=1),
             }
         )
     return {key: np.concatenate([part[key] for part in parts]) for key in parts[0]}

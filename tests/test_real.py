@@ -141,6 +141,31 @@ def test_the_record_is_small_enough_to_ship(networks):
     assert RECORD.stat().st_size < 100_000 * len(networks)
 
 
+def test_a_network_is_recorded_as_it_says_it_and_at_its_temperature(monkeypatch):
+    layers = [keras.Input((16, 16, 1)), keras.layers.Rescaling(1 / 255), keras.layers.Flatten()]
+    model = keras.Sequential([*layers, keras.layers.Dense(3755, "softmax", name="characters")])
+    kernel = np.random.default_rng(3).normal(0, 0.5, (256, 3755))
+    model.get_layer("characters").set_weights([kernel, np.zeros(3755)])
+    monkeypatch.setattr(real, "load_model", lambda _: (model, LEVEL1))
+    monkeypatch.setattr(real, "weights_hash", lambda _: "hash")
+    monkeypatch.setattr(real, "width", lambda *_: 1)
+    monkeypatch.setattr(real, "temperature_of", lambda _: 0.25)
+    labels = np.arange(50, dtype=np.int32)
+    seen, made = (Dataset(name, toy_images(), labels, labels % 2, {}) for name in ("seen", "made"))
+    found = real.evaluated("toy", [seen], made)
+    assert found["temperature"] == 0.25
+    p = real.predict(model, toy_images()).astype(float)
+    stated = {"probability": p.max(axis=1)}
+    p = p**4
+    stated["tempered"] = (p / p.sum(axis=1, keepdims=True)).max(axis=1)
+    for key, expected in stated.items():
+        images, bins = (found["datasets"][name] for name in ("seen", "made"))
+        np.testing.assert_allclose(images["images"][key], expected, atol=1e-4)
+        total = sum(each["probability"] for each in bins["reliability"][key])
+        assert total == pytest.approx(expected.sum(), abs=0.06)
+    assert stated["tempered"].sum() > stated["probability"].sum() + 2  # they can't be mixed up
+
+
 def test_what_was_read_on_other_images_is_read_again(tmp_path):
     file, read_on = tmp_path / "real.json", {"version": 4, "writers": 8, "seed": 1}
     assert real.recorded(file, read_on, ["a"]) == {}
