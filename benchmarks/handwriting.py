@@ -5,13 +5,16 @@ samples (some 540) from plain synthetic handwriting. From there it goes on, once
 as many new images of the row's handwriting; and it reads real handwriting: the neat images of
 `icdar2013-sample`, and the cursive ones of `hwdb-sample`, of both of its splits, since nothing real
 is learnt from. Rows differ in the handwriting alone: one trait of the writers is taken away, a
-share of the images is copied from running hand, a stroke is left out, the paper is not clean. Each
-seed is other characters in another order, by other hands.
+share of the images is copied from running hand, a stroke is left out, the paper is not clean; in a
+second table, with four times as many images, from which copybooks it is copied. Each seed is other
+characters in another order, by other hands.
 
-What was measured goes into data/results/handwriting.json after each training. Interrupted, it goes
-on where it stopped; more seeds are added to those that are there.
+What was measured goes into data/results/handwriting.json, or copybooks.json for the second table,
+after each training. Interrupted, it goes on where it stopped; more seeds are added to those that
+are there.
 
     python benchmarks/handwriting.py                  three seeds, an hour on two cores
+    python benchmarks/handwriting.py --table books    the second table, as long
     python benchmarks/handwriting.py --seeds 5        two more
     python benchmarks/handwriting.py --begin 2000 --images 1000 --seeds 1 --out try.json --runs try
 
@@ -43,7 +46,7 @@ from hccr_lib.training import train
 from hccr_lib.training.record import environment
 
 ROOT = Path(__file__).resolve().parent.parent
-OUT = ROOT / "data" / "results" / "handwriting.json"
+RESULTS = ROOT / "data" / "results"
 REAL = (("icdar2013-sample", None), ("hwdb-sample", "test"), ("hwdb-sample", "train"))
 SIDE, WIDTH, BATCH = 48, 0.25, 128
 BEGIN_RATE, RATE = 2e-3, 1e-3
@@ -59,7 +62,7 @@ class Row:
     Attributes:
         style: fields of `Writer` and what they are multiplied by.
         copied: share of images copied from `books`.
-        books: copybooks; () for all.
+        books: copybooks; () for the three in running hand that hold every character.
         left_out: share of the images from strokes, of characters of five strokes and more, that
             lack one.
         paper: whether contrast, noise and light vary.
@@ -72,6 +75,9 @@ class Row:
     paper: bool = False
 
 
+RUNNING = ("long-cang", "ma-shan-zheng", "zhi-mang-xing")
+BRUSH = ("aoyagi-kouzan", "aoyagi-soseki", "kouzan", "kouzan-gyosho", "kouzan-sosho")
+PEN = ("kiloji", "seto", "yoz")
 SPREAD = ("components", "strokes", "proportion", "warp")
 ROWS = {
     "strokes": Row(),
@@ -87,9 +93,17 @@ ROWS = {
     "0.3 copied": Row(copied=0.3),
     "0.6 copied": Row(copied=0.6),
     "0.9 copied": Row(copied=0.9),
-    **{f"0.6 copied, {book}": Row(copied=0.6, books=(book,)) for book in copybooks()},
+    **{f"0.6 copied, {book}": Row(copied=0.6, books=(book,)) for book in RUNNING},
     "0.6 copied, paper": Row(copied=0.6, paper=True),
 }
+BOOKS = {
+    "three in running hand": Row(copied=0.6),
+    "and five with the brush": Row(copied=0.6, books=RUNNING + BRUSH),
+    "and three with a pen": Row(copied=0.6, books=RUNNING + PEN),
+    "all eleven": Row(copied=0.6, books=RUNNING + BRUSH + PEN),
+}
+# Each with its record, and how many images a row has: more hands take longer to learn.
+TABLES = {"traits": (ROWS, "handwriting.json", 16_000), "books": (BOOKS, "copybooks.json", 64_000)}
 
 
 def written(row: Row, characters: list[str], seeds: list[int]) -> np.ndarray:
@@ -103,7 +117,8 @@ def written(row: Row, characters: list[str], seeds: list[int]) -> np.ndarray:
         rng = np.random.default_rng((seed, 1))
         strokes = len(stroke_template(character))
         if rng.random() < row.copied:
-            made = copy(character, writer, str(rng.choice(row.books or copybooks())))
+            held = [book for book in row.books or RUNNING if book in copybooks(character)]
+            made = copy(character, writer, str(rng.choice(held)))
         elif strokes >= 5 and rng.random() < row.left_out:
             made = write(character, writer, without=(int(rng.integers(strokes)),))
         else:
@@ -154,16 +169,15 @@ def begun(characters: str, arguments, pool) -> list[np.ndarray]:
     return network.get_weights()
 
 
-def trained(name, seed, weights, characters, arguments, pool):
+def trained(row, where, name, seed, weights, characters, arguments, pool):
     """The network of one row and seed, and the record of its training."""
-    row = ROWS[name]
     keras.utils.set_random_seed(seed)
     network = network_of(characters)
     network.set_weights(weights)
     record = train(
         network,
         lambda epoch: images_of(row, characters, arguments.images // EPOCHS, seed, pool, 1 + epoch),
-        run_dir=arguments.runs / f"{seed}-{list(ROWS).index(name)}",
+        run_dir=where,
         epochs=EPOCHS,
         batch_size=BATCH,
         learning_rate=RATE,
@@ -194,12 +208,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    parser.add_argument("--table", choices=TABLES, default="traits", help="default: traits")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--begin", type=int, default=40_000, help="images of the beginning")
-    parser.add_argument("--images", type=int, default=16_000, help="images of a row")
+    parser.add_argument("--images", type=int, help="images of a row; default: 16,000 or 64,000")
     parser.add_argument("--runs", type=Path, default=Path("runs") / "handwriting")
-    parser.add_argument("--out", type=Path, default=OUT)
+    parser.add_argument("--out", type=Path, help="the record; default: the table's, data/results")
     arguments = parser.parse_args()
+    table, record_file, images = TABLES[arguments.table]
+    arguments.images = arguments.images or images
+    arguments.out = arguments.out or RESULTS / record_file
     try:
         present = [load(name, split=split).present for name, split in REAL]
     except (ValueError, OSError) as error:
@@ -217,11 +235,11 @@ def main() -> None:
         "batch_size": BATCH,
         "seed": SEED,
         "synthesis": SYNTHESIS_VERSION,
-        "copybooks": list(copybooks()),
-        "rows": {name: {**asdict(row), "books": list(row.books)} for name, row in ROWS.items()},
+        "copybooks": list(RUNNING),
+        "rows": {name: {**asdict(row), "books": list(row.books)} for name, row in table.items()},
     }
     made = environment()
-    rows = {name: {} for name in ROWS}
+    rows = {name: {} for name in table}
     if arguments.out.exists():
         try:
             earlier = json.loads(arguments.out.read_text(encoding="utf-8"))
@@ -231,16 +249,19 @@ def main() -> None:
             parser.error(f"{arguments.out}: not a record of this experiment ({error})")
         if not same:
             parser.error(f"{arguments.out} holds another experiment; choose another --out")
-    if all(str(seed) in rows[name] for seed in range(arguments.seeds) for name in ROWS):
+    if all(str(seed) in rows[name] for seed in range(arguments.seeds) for name in table):
         return
     arguments.out.parent.mkdir(parents=True, exist_ok=True)
     with worker_pool(cores()) as pool:
         weights = begun(characters, arguments, pool)
         for seed in range(arguments.seeds):
-            for name in ROWS:
+            for number, (name, row) in enumerate(table.items()):
                 if str(seed) in rows[name]:
                     continue
-                network, record = trained(name, seed, weights, characters, arguments, pool)
+                where = arguments.runs / f"{arguments.table}-{seed}-{number}"
+                network, record = trained(
+                    row, where, name, seed, weights, characters, arguments, pool
+                )
                 rows[name][str(seed)] = {
                     "git_commit": made["git_commit"],
                     "seconds": record["seconds"],

@@ -1,23 +1,27 @@
-"""Make `data/copybooks.npz`: the 3,755 characters as three calligraphers write them, as lines.
+"""Make `data/copybooks.npz`: characters as calligraphers and others write them, as lines.
 
-The sources are three fonts that calligraphers drew in running hand, by the names of their npm
-packages (SIL Open Font License 1.1, which the lines carry over). A glyph is drawn 124 pixels
-large and thinned to the middle of its strokes (Guo and Hall, 1989); the pixels that are left are
-followed from end to end and from crossing to crossing, and each way is kept as a polyline with the
-stroke's half width at every point. A glyph says neither in which order nor in how many strokes it
-was written, so these lines are not strokes.
+The sources are fonts that were drawn from handwriting (`FONTS`): three in running hand that hold
+all 3,755 characters, by the names of their npm packages, and from Debian's packages five with the
+brush and three with a pen, from Japan, which hold those that are written alike there. What the
+fonts ask for is in `data/copybooks-licences.txt`, as their packages say it. A glyph is drawn 124
+pixels large and thinned to the middle of its strokes (Guo and Hall, 1989); the pixels that are left
+are followed from end to end and from crossing to crossing, and each way is kept as a polyline with
+the stroke's half width at every point. A glyph says neither in which order nor in how many strokes
+it was written, so these lines are not strokes.
 
     pip install scikit-image
     npm pack @fontsource/long-cang@5.3.0 @fontsource/zhi-mang-xing@5.3.0 \\
       @fontsource/ma-shan-zheng@5.3.1
-    python data/make_copybooks.py fontsource-*.tgz        two minutes
-
-The licences are copied from the packages unaltered, into `data/copybooks-OFL.txt`.
+    apt-get download fonts-kouzan-mouhitsu=20170411-3 fonts-aoyagi-kouzan-t=20160404-6 \\
+      fonts-aoyagi-soseki=20070207-17 fonts-kiloji=1:2.1.0-25 fonts-seto=6.20-8 \\
+      fonts-yozvox-yozfont-standard-kana=14.04-2
+    python data/make_copybooks.py fontsource-*.tgz fonts-*.deb        ten minutes
 """
 
 import argparse
 import io
 import json
+import subprocess
 import sys
 import tarfile
 from concurrent.futures import ProcessPoolExecutor
@@ -41,31 +45,55 @@ _STRAIGHT = 0.5  # pixels that a polyline may stray from the thinned glyph
 _NEIGHBOURS = [(y, x) for y in (-1, 0, 1) for x in (-1, 0, 1) if (y, x) != (0, 0)]
 
 
-def glyphs(package: Path) -> tuple[str, str, dict[str, ImageFont.FreeTypeFont]]:
-    """The name and the licence of a package, and for each character the font that has it."""
+# The fonts of Debian's packages, and what their lines are called.
+FONTS = {
+    "kouzan-mouhitsu.ttf": "kouzan",
+    "kouzan-mouhitsu-gyosho.ttf": "kouzan-gyosho",
+    "KouzanBrushFontSousyo.ttf": "kouzan-sosho",
+    "AoyagiKouzanT.ttf": "aoyagi-kouzan",
+    "aoyagi-soseki.ttf": "aoyagi-soseki",
+    "kiloji.ttf": "kiloji",
+    "setofont.ttf": "seto",
+    "YOzRS_.ttf": "yoz",
+}
+
+
+def packed(package: Path) -> dict[str, bytes]:
+    """What a package of npm or Debian holds, by path."""
+    source = package.read_bytes()
+    if package.suffix == ".deb":
+        asked = ["dpkg-deb", "--fsys-tarfile", package]
+        source = subprocess.run(asked, stdout=subprocess.PIPE, check=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(source)) as files:
+        return {each.name: files.extractfile(each).read() for each in files if each.isfile()}
+
+
+def books(package: Path) -> list[tuple[str, str, list[bytes]]]:
+    """What lines are called, the licence, and the files of their font, for each of a package."""
+    content = packed(package)
+    if package.suffix == ".deb":
+        (licence,) = (text for path, text in content.items() if path.endswith("/copyright"))
+        found = {Path(path).name: font for path, font in content.items()}
+        return [(FONTS[f], licence.decode(), [found[f]]) for f in FONTS if f in found]
+    name = json.loads(content["package/package.json"])["name"].split("/")[1]
+    parts = [font for path, font in content.items() if path.endswith("-400-normal.woff2")]
+    return [(name, content["package/LICENSE"].decode(), parts)]
+
+
+def glyphs(files: list[bytes]) -> dict[str, ImageFont.FreeTypeFont]:
+    """For each character the file that has it, as a font."""
     fonts = {}
-    with tarfile.open(package) as files:
-
-        def content(name: str) -> bytes:
-            return files.extractfile(f"package/{name}").read()
-
-        name = json.loads(content("package.json"))["name"].split("/")[1]
-        licence = content("LICENSE").decode()
-        for member in files.getnames():
-            if not member.endswith("-400-normal.woff2"):
-                continue
-            font = TTFont(io.BytesIO(content(member.removeprefix("package/"))))
-            here = [character for character in LEVEL1 if ord(character) in font.getBestCmap()]
-            if not here:
-                continue
-            font.flavor = None  # as TrueType, which every Pillow reads
-            plain = io.BytesIO()
-            font.save(plain)
-            plain.seek(0)
-            fonts |= dict.fromkeys(here, ImageFont.truetype(plain, 4 * _SIDE))
-    if missing := set(LEVEL1) - set(fonts):
-        sys.exit(f"{package}: {len(missing)} of {len(LEVEL1)} characters are missing")
-    return name, licence, fonts
+    for file in files:
+        font = TTFont(io.BytesIO(file))
+        here = [character for character in LEVEL1 if ord(character) in font.getBestCmap()]
+        if not here:
+            continue
+        font.flavor = None  # as TrueType, which every Pillow reads
+        plain = io.BytesIO()
+        font.save(plain)
+        plain.seek(0)
+        fonts |= dict.fromkeys(here, ImageFont.truetype(plain, 4 * _SIDE))
+    return fonts
 
 
 def inked(font: ImageFont.FreeTypeFont, character: str) -> np.ndarray:
@@ -139,33 +167,42 @@ def _followed(middle: np.ndarray) -> list[list[tuple[int, int]]]:
     return ways + lonely
 
 
-def copybook(package: Path) -> tuple[str, str, list[list[np.ndarray]]]:
-    name, licence, fonts = glyphs(package)
-    return name, licence, [lines(inked(fonts[character], character)) for character in LEVEL1]
+def copybook(files: list[bytes]) -> list[list[np.ndarray]]:
+    """The lines of every character, none where the font leaves it out or blank."""
+    fonts = glyphs(files)
+    return [lines(inked(fonts[each], each)) if each in fonts else [] for each in LEVEL1]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("packages", type=Path, nargs="+", help="from npm pack")
+    parser.add_argument("packages", type=Path, nargs="+", help="from npm pack and apt-get download")
     parser.add_argument("--out", type=Path, default=ROOT / "data" / "copybooks.npz")
     arguments = parser.parse_args()
 
+    sources = sorted(book for package in arguments.packages for book in books(package))
     with ProcessPoolExecutor() as pool:
-        books = sorted(pool.map(copybook, arguments.packages))
-    texts = [line for _, _, characters in books for each in characters for line in each]
+        pages = list(pool.map(copybook, [files for _, _, files in sources]))
+    texts = [line for characters in pages for each in characters for line in each]
     np.savez_compressed(
         arguments.out,
-        books=np.array([name for name, _, _ in books]),
+        books=np.array([name for name, _, _ in sources]),
         lines_per_character=np.array(
-            [[len(each) for each in characters] for _, _, characters in books], np.uint8
+            [[len(each) for each in characters] for characters in pages], np.uint8
         ),
         points_per_line=np.array([len(line) for line in texts], np.uint8),
         points=np.concatenate(texts).astype(np.uint8),
     )
-    licences = "\n\n".join(f"{name}\n{'=' * len(name)}\n\n{text}" for name, text, _ in books)
-    arguments.out.with_name(f"{arguments.out.stem}-OFL.txt").write_text(licences, "utf-8")
+    names = {}
+    for name, licence, _ in sources:
+        names.setdefault(licence, []).append(name)
+    licences = "\n\n".join(
+        f"{', '.join(of)}\n{'=' * len(', '.join(of))}\n\n{text}" for text, of in names.items()
+    )
+    arguments.out.with_name(f"{arguments.out.stem}-licences.txt").write_text(licences, "utf-8")
+    for (name, _, _), characters in zip(sources, pages, strict=True):
+        print(f"{name}: {sum(map(bool, characters))} characters")
     print(
-        f"{arguments.out}: {len(books)} copybooks, {len(texts)} lines, "
+        f"{arguments.out}: {len(sources)} copybooks, {len(texts)} lines, "
         f"{sum(map(len, texts))} points, {arguments.out.stat().st_size / 1e6:.1f} MB"
     )
 

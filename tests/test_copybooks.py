@@ -1,4 +1,4 @@
-"""Running hand from copybooks: complete, the right characters, and never the same twice."""
+"""Handwriting from copybooks: the right characters, and never the same twice."""
 
 from dataclasses import fields, replace
 
@@ -12,18 +12,27 @@ from hccr_lib.characters import LEVEL1
 from hccr_lib.datasets import normalize
 from hccr_lib.datasets.copybooks import copybook_page, copybooks
 from hccr_lib.datasets.pen import copied_path
-from hccr_lib.datasets.stream import fresh, fresh_epochs
+from hccr_lib.datasets.stream import _whom, fresh, fresh_epochs
 from hccr_lib.datasets.synthesis import Writer, copy, random_writer, write
 
-characters = st.sampled_from(LEVEL1)
-books = st.sampled_from(copybooks())
+# A character and a copybook that holds it.
+pages = st.sampled_from(LEVEL1).flatmap(
+    lambda character: st.tuples(st.just(character), st.sampled_from(copybooks(character)))
+)
 seeds = st.integers(0, 2**62)
+COMPLETE = ("long-cang", "ma-shan-zheng", "zhi-mang-xing")
 
 
-def test_every_copybook_has_every_character():
-    assert len(copybooks()) == 3
+def test_three_copybooks_have_every_character_and_the_others_most():
+    held = {book: [c for c in LEVEL1 if book in copybooks(c)] for book in copybooks()}
+    assert sum(len(those) == len(LEVEL1) for those in held.values()) == 3
+    assert len(held) == len(COMPLETE) + 8 and min(map(len, held.values())) > 1500
+    assert all(set(COMPLETE) <= set(copybooks(character)) for character in LEVEL1)
+
+
+def test_pages_are_lines_in_a_square():
     for book in copybooks():
-        for character in LEVEL1:
+        for character in (c for c in LEVEL1 if book in copybooks(c)):
             page = copybook_page(character, book)
             assert page.points.shape == (len(page.half_width), 2) and page.drawn.any()
             assert page.points.min() >= 0 and page.points.max() <= 1
@@ -34,8 +43,9 @@ def test_every_copybook_has_every_character():
             assert steps[page.drawn].max() < 0.08
 
 
-@given(character=characters, book=books, seed=seeds, sample=st.integers(0, 1000))
-def test_the_same_copy_is_the_same_and_any_other_is_not(character, book, seed, sample):
+@given(page=pages, seed=seeds, sample=st.integers(0, 1000))
+def test_the_same_copy_is_the_same_and_any_other_is_not(page, seed, sample):
+    character, book = page
     writer = random_writer(seed)
     one = copy(character, writer, book, sample)
     assert one.character == character and one.masks is None
@@ -44,15 +54,15 @@ def test_the_same_copy_is_the_same_and_any_other_is_not(character, book, seed, s
     others = [
         copy(character, writer, book, sample + 1),
         copy(character, random_writer(seed + 1), book, sample),
-        *(copy(character, writer, other, sample) for other in copybooks() if other != book),
+        *(copy(character, writer, each, sample) for each in copybooks(character) if each != book),
     ]
     assert all(other.bitmap.tobytes() != one.bitmap.tobytes() for other in others)
 
 
-@given(character=characters, book=books, seed=seeds)
-def test_lines_that_meet_still_meet(character, book, seed):
+@given(page=pages, seed=seeds)
+def test_lines_that_meet_still_meet(page, seed):
     """What moves a point depends on its place alone, but for the hand's tremor."""
-    page = copybook_page(character, book)
+    page = copybook_page(*page)
     steady = replace(random_writer(seed), tremor=0.0)
     path = copied_path(page, steady, np.random.default_rng(seed))
     _, first, which = np.unique(page.points, axis=0, return_index=True, return_inverse=True)
@@ -97,7 +107,8 @@ def test_slant_leans_to_the_right_and_rise_climbs_there():
 
 def test_a_copy_shows_its_character():
     """Among 60, the character nearest to a copy, as it is made from strokes, is often its own."""
-    some = LEVEL1[::63][:60]
+    some = [c for c in LEVEL1 if copybooks(c) == copybooks()][::24][:60]
+    assert len(some) == 60
     calm = {"warp": 0.0, "slant": 0.0, "rise": 0.1, "proportion": 0.0, "pen": 2.5, "aspect": 0.9}
 
     def blurred(bitmap):
@@ -120,10 +131,25 @@ def test_a_copy_shows_its_character():
         assert right > 0.15, f"{book}: {right:.0%}, where chance finds one in sixty"
 
 
-@pytest.mark.parametrize(("character", "book"), [("A", "long-cang"), ("大", "no-such-book")])
+@pytest.mark.parametrize(
+    ("character", "book"), [("A", "long-cang"), ("大", "no-such-book"), ("说", "kouzan")]
+)
 def test_what_no_copybook_has_is_said(character, book):
-    with pytest.raises(ValueError, match="level 1" if book == "long-cang" else "long-cang"):
+    with pytest.raises(ValueError, match="level 1" if character == "A" else "long-cang"):
         copy(character, random_writer(0), book)
+    if character == "A":
+        with pytest.raises(ValueError, match="level 1"):
+            copybooks(character)
+
+
+def test_every_copybook_that_holds_a_character_is_copied_as_often():
+    labels, _, copied = _whom("永说", 8000, seed=1, epoch=0, copied=0.5)
+    for label, character in enumerate("永说"):
+        of = [book for book, k in zip(copied, labels, strict=True) if k == label]
+        assert set(of) == {None, *copybooks(character)}
+        counts = np.array([of.count(book) for book in copybooks(character)])
+        expected = 2000 / len(copybooks(character))
+        assert (abs(counts - expected) < 5 * np.sqrt(expected)).all()
 
 
 # In a stream of new images

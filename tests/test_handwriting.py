@@ -14,12 +14,11 @@ from hccr_lib.datasets.strokes import stroke_template
 from hccr_lib.datasets.synthesis import Writer, copy, random_writer, write
 
 ROOT = Path(__file__).parents[1]
-RECORD = ROOT / "data" / "results" / "handwriting.json"
 # The scripts of the benchmarks import one another by their names.
 sys.path.insert(0, str(ROOT / "benchmarks"))
 
 import handwriting  # noqa: E402
-from handwriting import ROWS, Row, as_read, images_of, written  # noqa: E402
+from handwriting import BOOKS, RESULTS, ROWS, TABLES, Row, as_read, images_of, written  # noqa: E402
 
 CHARACTERS = list("永海照鲍室门国道灯型")
 
@@ -50,12 +49,21 @@ def test_a_trait_is_multiplied_and_nothing_else_changes():
 
 
 def test_what_is_copied_comes_from_the_books_of_the_row():
-    book = copybooks()[1]
+    book = "ma-shan-zheng"
     for image, character, seed in zip(
         by_row(Row(copied=1.0, books=(book,))), CHARACTERS, range(99), strict=False
     ):
         expected = copy(character, random_writer(seed), book).bitmap
         np.testing.assert_array_equal(image, normalize(expected))
+
+
+def test_a_row_copies_from_those_of_its_books_that_hold_the_character():
+    assert "kouzan" not in copybooks("说")
+    row, seeds = Row(copied=1.0, books=("kouzan", "long-cang")), range(40)
+    of_one = [normalize(copy("说", random_writer(seed), "long-cang").bitmap) for seed in seeds]
+    np.testing.assert_array_equal(written(row, ["说"] * len(seeds), seeds), of_one)
+    held = {book for row in BOOKS.values() for book in row.books}
+    assert held == set(copybooks())
 
 
 def test_one_stroke_is_left_out_of_characters_that_can_spare_it():
@@ -106,11 +114,14 @@ def test_rows_of_a_seed_ask_the_same_hands_for_the_same_characters():
         assert (images_of(Row(), asked, 12, seed, HereAndNow, epoch)[0] != images).any()
 
 
-def test_the_record_holds_every_row_three_times_on_the_same_images():
-    record = json.loads(RECORD.read_text(encoding="utf-8"))
-    assert list(record["rows"]) == list(ROWS)
+@pytest.mark.parametrize("table", TABLES)
+def test_the_record_holds_every_row_three_times_on_the_same_images(table):
+    table, file, images = TABLES[table]
+    record = json.loads((RESULTS / file).read_text(encoding="utf-8"))
+    assert list(record["rows"]) == list(table)
     assert not record["git_commit"].endswith("+changes")
-    rows = {name: {**asdict(row), "books": list(row.books)} for name, row in ROWS.items()}
+    assert record["budget"]["images"] == images
+    rows = {name: {**asdict(row), "books": list(row.books)} for name, row in table.items()}
     assert record["budget"]["rows"] == rows
     assert record["budget"]["side"] == handwriting.SIDE
     seeds = {frozenset(by_seed) for by_seed in record["rows"].values()}

@@ -1,9 +1,10 @@
 """Running hand copied from calligraphers: the same writers, another model.
 
 A stroke template is print. Whoever writes fast fuses strokes, leaves some out and replaces whole
-components, and no displacement of printed strokes arrives there. Calligraphers have written every
-character so, in fonts under the SIL Open Font License; `data/copybooks.npz` holds the middle lines
-of their glyphs (see `data/make_copybooks.py`). A writer copies one with his own pen, slant,
+components, and no displacement of printed strokes arrives there. Calligraphers have written
+characters so, in fonts that they gave to everyone; `data/copybooks.npz` holds the middle lines of
+their glyphs (see `data/make_copybooks.py`). Some of the books hold every character, others those
+that are written alike in China and in Japan. A writer copies one with his own pen, slant,
 proportions and bends. A glyph does not say which stroke a line belongs to, so what is copied has no
 masks: the course's explanations are measured on handwriting from strokes alone.
 """
@@ -45,9 +46,20 @@ def _books() -> dict[str, list[list[np.ndarray]]]:
     }
 
 
-def copybooks() -> tuple[str, ...]:
-    """The names of the copybooks."""
-    return tuple(_books())
+@cache
+def copybooks(character: str | None = None) -> tuple[str, ...]:
+    """The names of the copybooks: of all, or of those that hold a character.
+
+    Raises:
+        ValueError: not a character of GB2312 level 1.
+
+    >>> set(copybooks("说")) < set(copybooks("想"))
+    True
+    """
+    if character is None:
+        return tuple(_books())
+    label = label_of(character)
+    return tuple(name for name, pages in _books().items() if pages[label])
 
 
 @dataclass(frozen=True)
@@ -71,14 +83,17 @@ def copybook_page(character: str, book: str) -> CopybookPage:
     """How a character stands in a copybook.
 
     Raises:
-        ValueError: not a character of GB2312 level 1, or no such copybook.
+        ValueError: not a character of GB2312 level 1, or no copybook that holds it.
 
     >>> copybook_page("一", "long-cang").points.shape[1]
     2
     """
     label = label_of(character)
-    if book not in _books():
-        raise ValueError(f"book must be one of {', '.join(_books())}, received {book!r}")
+    if book not in copybooks(character):
+        raise ValueError(
+            f"book must be one of those that hold {character}, {', '.join(copybooks(character))}; "
+            f"received {book!r}"
+        )
     lines = []
     for line in _books()[book][label]:
         length = np.hypot(*np.diff(line[:, :2], axis=0).T).sum()

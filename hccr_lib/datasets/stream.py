@@ -26,8 +26,8 @@ def fresh(
         characters: those to write.
         n: how many images.
         seed, epoch: decide which.
-        copied: share of the images, by chance, whose writer copies one of the copybooks in
-            running hand, each as often (`hccr_lib.datasets.synthesis.copy`), instead of writing
+        copied: share of the images, by chance, whose writer copies one of the copybooks that hold
+            the character, each as often (`hccr_lib.datasets.synthesis.copy`), instead of writing
             the strokes that are taught. 0 to 1; with 0 the images are what they were without it.
 
     Returns:
@@ -86,13 +86,13 @@ def _whom(
     writers = rng.integers(2**32, 2**62, n).tolist()
     if not copied:
         return labels, writers, [None] * n  # without the file of the copybooks, too
-    books = np.array(copybooks())[rng.integers(len(copybooks()), size=n)].tolist()
-    from_strokes = rng.random(n) >= copied
-    return (
-        labels,
-        writers,
-        [None if no else book for no, book in zip(from_strokes, books, strict=True)],
-    )
+    holding = [copybooks(character) for character in characters]
+    which, from_strokes = rng.random(n), rng.random(n) >= copied
+    books = [
+        None if no else holding[label][int(one * len(holding[label]))]
+        for label, one, no in zip(labels, which, from_strokes, strict=True)
+    ]
+    return labels, writers, books
 
 
 def _images(characters: list[str], writers: list[int], books: list[str | None]) -> np.ndarray:

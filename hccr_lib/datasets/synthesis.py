@@ -105,14 +105,14 @@ def copy(character: str, writer: Writer, book: str, sample: int = 0) -> Handwrit
     Args:
         character: of GB2312 level 1.
         writer: the hand.
-        book: one of `hccr_lib.datasets.copybooks.copybooks()`.
+        book: one of `hccr_lib.datasets.copybooks.copybooks(character)`.
         sample: which of the writer's attempts, 0 or more; attempts differ.
 
     Returns:
         The handwriting, without masks.
 
     Raises:
-        ValueError: another character, or no such copybook.
+        ValueError: another character, or no copybook that holds it.
 
     >>> copy("大", random_writer(0), "long-cang").masks is None
     True
