@@ -115,8 +115,8 @@ def train(
         float,
         typer.Option(
             metavar="SHARE",
-            help="Share of the synthetic images that are copied from running hand by calligraphers "
-            "instead of made from the strokes that are taught.",
+            help="Share of the synthetic images that are copied from copybooks, most in running "
+            "hand, instead of made from the strokes that are taught.",
         ),
     ] = 0.0,
     augment: Annotated[
