@@ -8,7 +8,7 @@ import keras
 from .evaluation import load_model
 from .models import ensemble, mcanet, melnyk_net, resnet18, student
 from .models.comparative_losses import comparative
-from .models.transfer import attending, enlarged, repooled, slimmed
+from .models.transfer import attending, dropping, enlarged, repooled, slimmed
 from .training.distillation import Distiller
 
 NETWORKS = {"resnet18": resnet18, "student": student}
@@ -25,9 +25,8 @@ def going_on(start_from, asked, precision):
     Raises:
         ValueError: An option that the network of the other training has decided already.
     """
-    new_head = asked["attentions"] is not None or asked["network"] is not None
-    for option in ("characters", "width", "dropout", "pooling_starts_as"):
-        if asked[option] is not None and not (option == "dropout" and new_head):
+    for option in ("characters", "width", "pooling_starts_as"):
+        if asked[option] is not None:
             name = option.replace("_", "-")
             raise ValueError(f"--{name} is that of --start-from; leave one of them out")
     model, classes = load_model(start_from)
@@ -50,6 +49,8 @@ def going_on(start_from, asked, precision):
         model = slimmed(model, _or(asked["dropout"], 0.2))
     elif asked["attentions"] is not None:
         model = attending(model, asked["attentions"], _or(asked["dropout"], 0.5))
+    elif asked["dropout"] is not None:
+        dropping(model, asked["dropout"])
     return model, classes
 
 

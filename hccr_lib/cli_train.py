@@ -85,7 +85,10 @@ def train(
     ] = None,
     dropout: Annotated[
         float | None,
-        typer.Option(help="Share of pooled features dropped. Default: 0.5; student 0.2."),
+        typer.Option(
+            help="Share of pooled features dropped. Default: 0.5; student 0.2; with --start-from a "
+            "run, the run's."
+        ),
     ] = None,
     pooling_starts_as: Annotated[
         str | None,
@@ -104,7 +107,7 @@ def train(
             "Default: float32.",
         ),
     ] = None,
-    recipe: Annotated[str, typer.Option(help="fast, melnyk or mcanet.")] = "fast",
+    recipe: Annotated[str, typer.Option(help="fast, muon, melnyk or mcanet.")] = "fast",
     epochs: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
     batch_size: Annotated[int | None, typer.Option(min=1, help="Default: the recipe's.")] = None,
     learning_rate: Annotated[float | None, typer.Option(help="Default: the recipe's.")] = None,

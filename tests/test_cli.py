@@ -304,6 +304,14 @@ def test_train_puts_mcanet_on_the_convolutions_of_another_network(tmp_path, netw
     assert "--losses must be none" in fails(*command, "--losses", "centre")
 
 
+def test_train_goes_on_with_another_dropout(tmp_path, network, built):
+    command = ("train", tmp_path / "run", "--images-per-epoch", 8, "--start-from", network)
+    succeeds(*command, "--dropout", 0.125)
+    succeeds(*command)
+    assert [model.get_layer("dropout").rate for model, _ in built] == [0.125, 0.5]
+    assert "Received: dropout=1.0" in fails(*command, "--dropout", 1)
+
+
 def test_train_teaches_a_student_what_another_network_knows(tmp_path, network):
     command = ("train", tmp_path / "run", "--network", "student", "--images-per-epoch", 8)
     command += ("--epochs", 1, "--batch-size", 8, "--start-from", network, "--teacher", network)

@@ -131,6 +131,11 @@ def check_settings(num_classes, width, input_size, dropout):
             f"input_size must be a multiple of 16, at least 16: four poolings halve it. "
             f"Received: input_size={input_size!r}"
         )
+    check_dropout(dropout)
+
+
+def check_dropout(dropout):
+    """ValueError for what is no share of features that could be dropped."""
     if not 0 <= dropout < 1:
         raise ValueError(f"dropout must be from 0 to below 1. Received: dropout={dropout!r}")
 

@@ -5,7 +5,7 @@ import numpy as np
 
 from hccr_lib.models.cost import nodes_of, uses_in
 from hccr_lib.models.mcanet import FEATURES, head
-from hccr_lib.models.melnyk_net import BLOCKS, POOLINGS, scaled
+from hccr_lib.models.melnyk_net import BLOCKS, POOLINGS, check_dropout, scaled
 from hccr_lib.models.student import student
 
 
@@ -47,6 +47,28 @@ def enlarged(model, input_size):
             )
         target.assign(value)
     return larger
+
+
+def dropping(model, dropout):
+    """Sets how many of its features a network drops while it goes on training, in place.
+
+    A network that can't yet read what it is shown needs less of it than one that knows its images
+    by heart. Models are used, not trained, when `weights=` builds them: those have their
+    function's default, whatever their training had.
+
+    Args:
+        model: A network with one `Dropout` or more.
+        dropout: Share of the features, 0 to below 1.
+
+    Raises:
+        ValueError: A share that is none, or a network that has nothing to be changed.
+    """
+    check_dropout(dropout)
+    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
+    if not layers:
+        raise ValueError(f"{model.name} has no layer that drops features")
+    for layer in layers:
+        layer.rate = dropout
 
 
 def repooled(model, variant):
