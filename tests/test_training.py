@@ -3,6 +3,7 @@
 import csv
 import gc
 import json
+import math
 import shutil
 import signal
 import subprocess
@@ -33,6 +34,8 @@ def tiny_net():
     image = keras.Input((16, 16, 1))
     x = layers.Conv2D(8, 3, strides=2, use_bias=False, kernel_regularizer=l2)(image)
     x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
+    x = layers.Conv2D(6, 3, use_bias=False, kernel_regularizer=l2)(x)
+    x = layers.ReLU()(layers.BatchNormalization(momentum=0.9)(x))
     x = layers.Dropout(0.5)(GlobalWeightedAveragePooling2D()(x))
     return keras.Model(image, layers.Dense(3, "softmax", kernel_regularizer=l2)(x), name="tiny")
 
@@ -61,7 +64,7 @@ def same_weights(one, other):
     return all(np.array_equal(a, b) for a, b in pairs)
 
 
-@pytest.fixture(scope="module", params=["fast", "melnyk"])
+@pytest.fixture(scope="module", params=["fast", "melnyk", "muon"])
 def whole_run(request, tmp_path_factory):
     """A run that nothing interrupts: recipe, network, record, folder."""
     run_dir = tmp_path_factory.mktemp("whole") / request.param
@@ -365,15 +368,15 @@ def test_the_images_of_past_epochs_are_let_go(tmp_path):
     assert len(made) == 5
 
 
-def test_l2_is_left_out_of_fast_training_only(tmp_path):
-    for name in ("fast", "melnyk"):
+def test_l2_is_left_out_unless_the_recipe_is_the_papers(tmp_path):
+    for name in ("fast", "muon", "melnyk"):
         model = tiny_net()
         for weight in model.trainable_weights:
             if weight.regularizer is not None:
                 weight.regularizer = keras.regularizers.L2(1000)
         record = train(model, tiny_data, run_dir=tmp_path / name, recipe=name, epochs=1, verbose=0)
         assert (record["epochs"][0]["loss"] > 1000) == (name == "melnyk")
-        assert len(model.losses) == 2
+        assert len(model.losses) == 3
 
 
 def test_the_melnyk_schedule():
@@ -389,8 +392,9 @@ def test_the_melnyk_schedule():
     assert optimizer.momentum == 0.9
 
 
-def test_the_fast_schedule_rises_then_falls():
-    optimizer = recipe("fast").optimizer(0.002, 200)
+@pytest.mark.parametrize("name", ["fast", "muon"])
+def test_the_schedule_rises_then_falls(name):
+    optimizer = recipe(name).optimizer(0.002, 200)
     rates = []
     for step in range(201):
         optimizer.iterations.assign(step)
@@ -403,8 +407,73 @@ def test_the_fast_schedule_rises_then_falls():
     assert rates[-1] < 0.01 * rates[peak]
 
 
+def stepped(optimizer, values, gradients):
+    """What one step makes of these values, decay left out: the changes."""
+    variables = [keras.Variable(value, name="kernel") for value in values]
+    optimizer.exclude_from_weight_decay(variables)
+    optimizer.apply(gradients, variables)
+    return [keras.ops.convert_to_numpy(v) - old for v, old in zip(variables, values, strict=True)]
+
+
+@pytest.mark.parametrize("shape", [(3, 3, 5, 7), (1, 1, 9, 30)])
+def test_muon_makes_all_directions_of_a_convolutions_step_equally_long(shape):
+    rng = np.random.default_rng(3)
+    rows, columns = math.prod(shape[:-1]), shape[-1]
+    # A gradient as ill-conditioned as those of a network: singular values 1 to 1/30.
+    left, _, right = np.linalg.svd(rng.normal(size=(rows, columns)), full_matrices=False)
+    gradient = (left * np.geomspace(1, 1 / 30, len(right))) @ right
+    gradient, value = gradient.reshape(shape).astype("float32"), rng.normal(size=shape)
+    optimizer = recipe("muon").optimizer(0.02, 10)
+    rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    (change,) = stepped(optimizer, [value.astype("float32")], [gradient])
+    lengths = np.linalg.svd(change.reshape(rows, columns), compute_uv=False)
+    # Five iterations bring what lies between 1/30 and 1 to between 0.7 and 1.2 (Jordan et al.).
+    assert lengths / (0.2 * rate * math.sqrt(max(rows, columns))) == pytest.approx(0.95, abs=0.27)
+    # As large as a step of Adam's that is 0.2 of the rate for each weight.
+    assert np.sqrt(np.mean(change**2)) == pytest.approx(0.2 * rate, rel=0.25)
+    # Downhill, in the directions of the gradient.
+    towards = -(left.T @ change.reshape(rows, columns) @ right.T)
+    assert (np.diag(towards) > 0.5 * lengths.min()).all()
+
+
+def test_muon_does_not_ask_how_large_a_gradient_is():
+    rng = np.random.default_rng(4)
+    value, gradient = rng.normal(size=(2, 3, 3, 4, 6)).astype("float32")
+    changes = [
+        stepped(recipe("muon").optimizer(0.01, 10), [value], [scale * gradient])[0]
+        for scale in (1.0, 1000.0)
+    ]
+    np.testing.assert_allclose(*changes, rtol=1e-3, atol=1e-8)
+
+
+def test_muon_leaves_what_is_no_convolution_of_features_to_adam():
+    rng = np.random.default_rng(5)
+    shapes = [(3, 3, 1, 8), (6, 6, 8), (8, 9), (9,)]  # first layer, GWAP, dense kernel, bias
+    values, gradients = (
+        [rng.normal(size=shape).astype("float32") for shape in shapes] for _ in range(2)
+    )
+    changes = [stepped(recipe(n).optimizer(0.01, 10), values, gradients) for n in ("muon", "fast")]
+    for muons, adams in zip(*changes, strict=True):
+        np.testing.assert_allclose(muons, adams, rtol=1e-4)
+
+
+@pytest.mark.parametrize("name", ["fast", "muon"])
+def test_weights_decay_but_not_those_that_normalise(name):
+    optimizer = recipe(name).optimizer(0.02, 10)
+    rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+    variables = {
+        name: keras.Variable(np.ones(shape, "float32"), name=name)
+        for name, shape in {"kernel": (3, 3, 4, 4), "dense": (4, 4), "gamma": (4,)}.items()
+    }
+    optimizer.apply([keras.ops.zeros_like(v) for v in variables.values()], variables.values())
+    left = {n: keras.ops.convert_to_numpy(v).min() for n, v in variables.items()}
+    assert left["gamma"] == 1
+    assert left["kernel"] == pytest.approx(1 - 0.05 * rate, abs=1e-7)
+    assert left["dense"] == pytest.approx(1 - 0.05 * rate, abs=1e-7)
+
+
 def test_an_unknown_recipe():
-    with pytest.raises(ValueError, match=r"'melnyk', 'mcanet', 'fast'\. Received: 'slow'"):
+    with pytest.raises(ValueError, match=r"'mcanet', 'fast', 'muon'\. Received: 'slow'"):
         recipe("slow")
 
 

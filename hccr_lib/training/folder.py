@@ -60,7 +60,8 @@ def finish(model, run_dir, record):
     """Saves the trained network in place of the backup."""
     check_room(run_dir, model.variables)
     part = run_dir / "part.keras"
-    model.save(part, include_optimizer=False)
+    # Without what it was compiled with: to load it, nobody needs an optimizer of ours.
+    keras.Model(model.inputs, model.outputs, name=model.name).save(part)
     part.replace(run_dir / "model.keras")
     record["finished"] = True
     write_record(run_dir, record)
