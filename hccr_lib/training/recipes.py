@@ -9,6 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import keras
+from keras import ops
 
 
 @dataclass(frozen=True)
@@ -105,49 +106,72 @@ def _divide_when_stuck(learning_rate, accuracies):
     return learning_rate / 10 ** (first_epoch_is_over + stuck)
 
 
-class ConvolutionalMuon(keras.optimizers.Muon):
+class ConvolutionalMuon(keras.optimizers.AdamW):
     """Muon for the kernels of convolutions, AdamW for everything else.
 
-    Adam gives every weight a step of about the same size. The gradient of a layer, as a matrix,
-    has a few directions far larger than the rest, and so have Adam's steps. Muon makes all
-    directions of a step equally long, by a few Newton-Schulz iterations (Jordan et al. 2024,
-    https://kellerjordan.github.io/posts/muon); scaled to steps as large as Adam's (Liu et al.
-    2025, arXiv:2502.16982, eq. 4), one learning rate serves both. Keras's own is for matrices
-    alone. A kernel `(height, width, in, out)` is one here, of `height * width * in` rows, as in
-    Jordan's networks for images; the first layer's, which sees one channel, is Adam's.
+    Adam gives every weight a step of about the same size. But a layer's gradient, as a matrix, has
+    a few directions that are far longer than the rest, and so have Adam's steps. Muon makes all
+    directions of a step equally long (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon),
+    and here as large as 0.2 of Adam's, so that one learning rate and one decay serve both (Liu et
+    al. 2025, arXiv:2502.16982, eq. 4). A kernel `(height, width, in, out)` is a matrix of
+    `height * width * in` rows; that of the first layer, which sees one channel, is left to Adam.
+
+    `keras.optimizers.Muon` leaves all convolutions to Adam, and older Keras does not have it.
     """
 
-    def _should_use_adamw(self, variable):
-        return len(variable.shape) != 4 or variable.shape[2] == 1
+    def update_step(self, gradient, variable, learning_rate):
+        if len(variable.shape) != 4 or variable.shape[2] == 1:
+            super().update_step(gradient, variable, learning_rate)
+            return
+        gradient = ops.cast(gradient, variable.dtype)
+        momentum = self._momentums[self._get_variable_index(variable)]
+        self.assign(momentum, 0.95 * momentum + gradient)
+        ahead = ops.reshape(gradient + 0.95 * momentum, (-1, variable.shape[-1]))  # Nesterov's
+        step = 0.2 * math.sqrt(max(ahead.shape)) * orthogonalized(ahead)
+        rate = ops.cast(learning_rate, variable.dtype)
+        self.assign_sub(variable, rate * ops.reshape(step, variable.shape))
 
-    def zeropower_via_newtonschulz5(self, x, steps):
-        matrix = keras.ops.reshape(x, (-1, x.shape[-1]))
-        return keras.ops.reshape(super().zeropower_via_newtonschulz5(matrix, steps), x.shape)
 
-    def lr_adjust(self, x):
-        return 0.2 * math.sqrt(max(math.prod(x.shape[:-1]), x.shape[-1])) * x
+def orthogonalized(matrix, steps=5):
+    """The matrix with its singular values made alike: U V^T of U S V^T, approximately.
+
+    Each Newton-Schulz iteration applies an odd polynomial to all singular values. Jordan's is so
+    steep at 0 that five of them bring whatever lies between about 1/100 and 1 of the matrix's
+    Frobenius norm to 0.7 to 1.2; there they stay, and do not converge to 1.
+
+    Args:
+        matrix: `(n, m)`.
+        steps: How many iterations.
+
+    Returns:
+        `(n, m)`, of the same dtype.
+    """
+    wide = matrix.shape[0] <= matrix.shape[1]
+    x = matrix if wide else ops.transpose(matrix)
+    x = x / (ops.norm(x) + 1e-7)
+    for _ in range(steps):
+        square = x @ ops.transpose(x)
+        x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
+    return x if wide else ops.transpose(x)
 
 
 def _muon_cosine(learning_rate, total_steps):
-    optimizer = ConvolutionalMuon(
-        _cosine(learning_rate, total_steps), weight_decay=0.05, adam_weight_decay=0.05
-    )
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    return optimizer
+    return _decaying(ConvolutionalMuon, learning_rate, total_steps)
 
 
 def _adamw_cosine(learning_rate, total_steps):
-    optimizer = keras.optimizers.AdamW(_cosine(learning_rate, total_steps), weight_decay=0.05)
-    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
-    return optimizer
+    return _decaying(keras.optimizers.AdamW, learning_rate, total_steps)
 
 
-def _cosine(learning_rate, total_steps):
+def _decaying(optimizer_class, learning_rate, total_steps):
     warmup = max(1, total_steps // 20)
-    return keras.optimizers.schedules.CosineDecay(
+    schedule = keras.optimizers.schedules.CosineDecay(
         initial_learning_rate=learning_rate / 20,
         warmup_target=learning_rate,
         warmup_steps=warmup,
         decay_steps=max(1, total_steps - warmup),
         alpha=0.005,
     )
+    optimizer = optimizer_class(schedule, weight_decay=0.05)
+    optimizer.exclude_from_weight_decay(var_names=["gamma", "beta", "bias"])
+    return optimizer
