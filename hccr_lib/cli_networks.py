@@ -8,7 +8,7 @@ import keras
 from .evaluation import load_model
 from .models import ensemble, mcanet, melnyk_net, resnet18, student
 from .models.comparative_losses import comparative
-from .models.transfer import attending, dropping, enlarged, repooled, slimmed
+from .models.transfer import attending, averaged, dropping, enlarged, repooled, slimmed
 from .training.distillation import Distiller
 
 NETWORKS = {"resnet18": resnet18, "student": student}
@@ -18,7 +18,7 @@ def going_on(start_from, asked, precision):
     """The network of another training, changed as the options say, and its classes.
 
     Args:
-        start_from: As for `load_model`.
+        start_from: As for `started`.
         asked: Dict of the options about the network; None where one is not given.
         precision: That of the options, or None.
 
@@ -29,7 +29,7 @@ def going_on(start_from, asked, precision):
         if asked[option] is not None:
             name = option.replace("_", "-")
             raise ValueError(f"--{name} is that of --start-from; leave one of them out")
-    model, classes = load_model(start_from)
+    model, classes = started(start_from)
     policy = next(layer.dtype_policy for layer in model.layers if layer.weights)
     if precision not in (None, policy.name):
         raise ValueError(
@@ -52,6 +52,25 @@ def going_on(start_from, asked, precision):
     elif asked["dropout"] is not None:
         dropping(model, asked["dropout"])
     return model, classes
+
+
+def started(start_from):
+    """The network to go on from, and its classes.
+
+    Args:
+        start_from: As for `load_model`; or several, with commas between, of which it is the mean
+            (`averaged`).
+
+    Raises:
+        ValueError: A name that is missing, other classes, or networks that have no mean.
+    """
+    named = _names("--start-from", start_from)
+    loaded = [load_model(name) for name in named]
+    if len(loaded) == 1:
+        return loaded[0]
+    if any(list(classes) != list(loaded[0][1]) for _, classes in loaded):
+        raise ValueError(f"--start-from: {start_from} read other characters, or in another order")
+    return averaged([model for model, _ in loaded]), loaded[0][1]
 
 
 def new_network(classes, asked):
@@ -97,9 +116,7 @@ def taught_by(teachers, names, classes):
             "--losses must be logits, attention, or both with a comma between, where there is a "
             f"--teacher. Received: {names}"
         )
-    networks, named = [], [teachers] if Path(teachers).exists() else _listed(teachers)
-    if "" in named:
-        raise ValueError(f"--teacher: a name is missing beside a comma. Received: {teachers}")
+    networks, named = [], _names("--teacher", teachers)
     if len(named) > 1 and "logits" not in listed:
         raise ValueError("--losses attention is learnt from one --teacher: name the first alone")
     for name_or_path in named:
@@ -115,6 +132,14 @@ def taught_by(teachers, names, classes):
     if "attention" not in listed:
         weights["attention"] = 0.0
     return partial(Distiller, teacher=teacher, **weights)
+
+
+def _names(option, networks):
+    """One or several networks: a path that is there may have commas in it."""
+    named = [networks] if Path(networks).exists() else _listed(networks)
+    if "" in named:
+        raise ValueError(f"{option}: a name is missing beside a comma. Received: {networks}")
+    return named
 
 
 def _listed(names):

@@ -138,7 +138,9 @@ def train(
     start_from: Annotated[
         str | None,
         typer.Option(
-            help="Go on from this run, .keras or .npz file or shipped network, and its classes."
+            metavar="MODEL[,MODEL...]",
+            help="Go on from this run, .keras or .npz file or shipped network, and its classes; or "
+            "from the mean of the weights of several that went on from the same one.",
         ),
     ] = None,
     validation: Annotated[

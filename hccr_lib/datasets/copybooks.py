@@ -62,6 +62,37 @@ def copybooks(character: str | None = None) -> tuple[str, ...]:
     return tuple(name for name, pages in _books().items() if pages[label])
 
 
+def copybook(character: str, at: float) -> str:
+    """The name of one of the copybooks that hold a character.
+
+    Of all choices, half fall on the copybooks that hold every character, and in either half each
+    that holds this one is as likely. So a character that Japan writes in another way, of which
+    only those copybooks know, is not the only one to be learnt from them.
+
+    Args:
+        character: of GB2312 level 1.
+        at: which, 0 to below 1.
+
+    Raises:
+        ValueError: not a character of GB2312 level 1.
+
+    >>> copybook("说", 0.9) in copybooks("说")
+    True
+    """
+    halves = [[], []]
+    for name in copybooks(character):
+        halves[name not in _complete()].append(name)
+    if not halves[1]:
+        return halves[0][int(at * len(halves[0]))]
+    half = halves[int(2 * at)]
+    return half[int(2 * at % 1 * len(half))]
+
+
+@cache
+def _complete() -> frozenset[str]:
+    return frozenset(name for name, pages in _books().items() if all(pages))
+
+
 @dataclass(frozen=True)
 class CopybookPage:
     """A character in a copybook: its lines one after the other, in no meaningful order.

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 
 import numpy as np
 
-from .copybooks import copybooks
+from .copybooks import copybook
 from .normalize import normalize
 from .synthesis import copy, random_writer, write
 from .workers import worker_pool
@@ -27,8 +27,9 @@ def fresh(
         n: how many images.
         seed, epoch: decide which.
         copied: share of the images, by chance, whose writer copies one of the copybooks that hold
-            the character, each as often (`hccr_lib.datasets.synthesis.copy`), instead of writing
-            the strokes that are taught. 0 to 1; with 0 the images are what they were without it.
+            the character (`hccr_lib.datasets.synthesis.copy`; which one, `copybook` says), instead
+            of writing the strokes that are taught. 0 to 1; with 0 the images are what they were
+            without it.
 
     Returns:
         images uint8 (n, 96, 96), ink bright on 0, and labels int32 (n,), indices into
@@ -86,11 +87,10 @@ def _whom(
     writers = rng.integers(2**32, 2**62, n).tolist()
     if not copied:
         return labels, writers, [None] * n  # without the file of the copybooks, too
-    holding = [copybooks(character) for character in characters]
-    which, from_strokes = rng.random(n), rng.random(n) >= copied
+    which, from_strokes = rng.random(n).tolist(), rng.random(n) >= copied
     books = [
-        None if no else holding[label][int(one * len(holding[label]))]
-        for label, one, no in zip(labels, which, from_strokes, strict=True)
+        None if no else copybook(characters[label], at)
+        for label, at, no in zip(labels, which, from_strokes, strict=True)
     ]
     return labels, writers, books
 

@@ -71,6 +71,37 @@ def dropping(model, dropout):
         layer.rate = dropout
 
 
+def averaged(models):
+    """One network whose weights are the means of those of several.
+
+    Networks that went on from the same weights, over other images or by another recipe, mostly lie
+    in one valley: on the way between them the loss is no higher, and in the middle the network
+    often reads what neither has learnt from better than both (Wortsman et al. 2022a, "Model
+    soups", arXiv:2203.05482, and 2022b, arXiv:2109.01903). It costs what one of them costs.
+    Networks that began apart have nothing in common that could be averaged.
+
+    Args:
+        models: Two networks or more, of the same layers and shapes.
+
+    Returns:
+        An uncompiled model; `models` are left as they are.
+
+    Raises:
+        ValueError: Fewer than two, or weights that don't fit together.
+    """
+    if len(models) < 2:
+        raise ValueError(f"a mean takes two networks or more. Received: {len(models)}")
+    shapes = [[tuple(weight.shape) for weight in model.weights] for model in models]
+    if any(other != shapes[0] for other in shapes[1:]):
+        names = ", ".join(model.name for model in models)
+        raise ValueError(f"{names} must have weights of the same shapes to be averaged")
+    mean = keras.models.clone_model(models[0])
+    mean.set_weights(
+        [np.mean(each, axis=0) for each in zip(*(m.get_weights() for m in models), strict=True)]
+    )
+    return mean
+
+
 def repooled(model, variant):
     """The same convolutions under another pooling, to go on training it.
 
