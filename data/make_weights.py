@@ -13,7 +13,7 @@ tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads 
 quick  C at 48x48, from it A, B and C at 96x96, and from C      about 18 hours on two cores,
        MCANet and the student: 6.1 million images from          more than a day without AMX
        strokes; then running hand: the student on 1.1 million
-       images, C on 1.7, A, B and MCANet on 0.1 each; width 1/2
+       images, C on 1.4, A, B and MCANet on 0.1 each; width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
        96x96, 6.8 million images each; a half-width C, and from
        it the student of full-width C, 6.8 million images each
@@ -50,7 +50,7 @@ _SHORT = "--precision mixed_bfloat16 --batch-size 128 --images-per-epoch 18775"
 _LOSSES = "--losses contrastive,region"
 # First from strokes alone: Model C, small and then at full size, and the student taught by it.
 # Then running hand: the student alone, being the fastest to learn it, and the others taught by it;
-# Model C by the student and MCANet together, and at last by nobody.
+# Model C at last by the student and MCANet together.
 # The later stages take seeds of their own: images that no stage before has seen.
 _FROM_48 = (
     f"--start-from {{c-48}} --input-size 96 --augment {_QUICK} --learning-rate 0.0005 --epochs 13"
@@ -119,9 +119,6 @@ SCALES = {
                 " --learning-rate 0.0005 --epochs 4 --seed 5",
                 "c-96-two": "--start-from {c-96-last} --teacher {s-96-hands},{m-96-hands}"
                 f" {_AS_READ} {_SHORT} --learning-rate 0.0008 --epochs 22 --seed 11",
-                # Alone, with all that it has: what is underfitted needs no dropout.
-                "c-96-books": f"--start-from {{c-96-two}} --recipe muon --dropout 0 {_AS_READ}"
-                f" {_SHORT} --learning-rate 0.0015 --epochs 18 --seed 13",
             },
         ),
         "A": (

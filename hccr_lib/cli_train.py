@@ -85,10 +85,7 @@ def train(
     ] = None,
     dropout: Annotated[
         float | None,
-        typer.Option(
-            help="Share of pooled features dropped. Default: 0.5; student 0.2; with --start-from a "
-            "run, the run's."
-        ),
+        typer.Option(help="Share of pooled features dropped. Default: 0.5; student 0.2; a run's."),
     ] = None,
     pooling_starts_as: Annotated[
         str | None,
@@ -140,7 +137,7 @@ def train(
         typer.Option(
             metavar="MODEL[,MODEL...]",
             help="Go on from this run, .keras or .npz file or shipped network, and its classes; or "
-            "from the mean of the weights of several that went on from the same one.",
+            "from the mean weights of several relatives.",
         ),
     ] = None,
     validation: Annotated[
@@ -247,8 +244,7 @@ def train(
             names.append(synthetic_described(copied))
         elif copied:
             raise ValueError("--copied is for synthetic images; ask for some: --with-synthetic")
-        description = " and ".join(names) + (", augmented" if augment else "")
-        description += ", on paper" if paper else ""
+        description = " and ".join(names) + ", augmented" * augment + ", on paper" * paper
         if validation is not None:
             known = load(
                 validation, split=usual_split(validation, None, "test"), skip_faulty=skip_faulty

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -302,6 +303,26 @@ def test_train_puts_mcanet_on_the_convolutions_of_another_network(tmp_path, netw
         *command, "--start-from", network, "--width", 0.5
     )
     assert "--losses must be none" in fails(*command, "--losses", "centre")
+
+
+def test_train_goes_on_from_the_mean_of_several(tmp_path, network, built):
+    comma, plain = tmp_path / "other, with a comma", tmp_path / "plain"
+    first = keras.models.load_model(network / "model.keras")
+    second = keras.models.clone_model(first)  # with weights of its own
+    for folder in (comma, plain):
+        shutil.copytree(network, folder)
+        second.save(folder / "model.keras")
+    command = ("train", tmp_path / "run", "--images-per-epoch", 8, "--start-from")
+    succeeds(*command, f"{network}, {plain}")
+    succeeds(*command, comma)
+    (mean, _), (alone, _) = built
+    weights = [model.get_weights() for model in (first, second, mean, alone)]
+    for one, other, between, same in zip(*weights, strict=True):
+        np.testing.assert_allclose(between, (one + other) / 2, atol=1e-6)
+        np.testing.assert_array_equal(same, other)
+    assert "a name is missing" in fails(*command, f"{network},")
+    (plain / "record.json").write_text(json.dumps({"characters": CLASSES[::-1]}), encoding="utf-8")
+    assert "read other characters" in fails(*command, f"{network},{plain}")
 
 
 def test_train_goes_on_with_another_dropout(tmp_path, network, built):

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from hccr_lib.characters import LEVEL1
 from hccr_lib.datasets import normalize
-from hccr_lib.datasets.copybooks import copybook_page, copybooks
+from hccr_lib.datasets.copybooks import copybook, copybook_page, copybooks
 from hccr_lib.datasets.pen import copied_path
 from hccr_lib.datasets.stream import _whom, fresh, fresh_epochs
 from hccr_lib.datasets.synthesis import Writer, copy, random_writer, write
@@ -142,14 +142,21 @@ def test_what_no_copybook_has_is_said(character, book):
             copybooks(character)
 
 
-def test_every_copybook_that_holds_a_character_is_copied_as_often():
+def test_half_of_the_copies_are_from_books_of_every_character_and_in_each_half_all_alike():
     labels, _, copied = _whom("永说", 8000, seed=1, epoch=0, copied=0.5)
     for label, character in enumerate("永说"):
         of = [book for book, k in zip(copied, labels, strict=True) if k == label]
         assert set(of) == {None, *copybooks(character)}
-        counts = np.array([of.count(book) for book in copybooks(character)])
-        expected = 2000 / len(copybooks(character))
-        assert (abs(counts - expected) < 5 * np.sqrt(expected)).all()
+        others = [book for book in copybooks(character) if book not in COMPLETE]
+        for half in filter(None, (COMPLETE, others)):
+            expected = 2000 / len(half) / (2 if others else 1)
+            counts = np.array([of.count(book) for book in half])
+            assert (abs(counts - expected) < 5 * np.sqrt(expected)).all()
+
+
+@given(character=st.sampled_from(LEVEL1), at=st.floats(0, 1, exclude_max=True))
+def test_every_place_has_a_copybook_that_holds_the_character(character, at):
+    assert copybook(character, at) in copybooks(character)
 
 
 # In a stream of new images

@@ -73,7 +73,6 @@ def test_a_record_has_the_trainings_of_these_weights_and_no_teachers(program):
     _, of_c = program.SCALES["quick"]["C"]
     assert {"s-96-hands", "m-96-hands"} < set(of_c)  # made first, for they teach C
     stages = ["c-48", "c-96", "c-96-hands", "c-96-more", "c-96-last", "c-96-two"]
-    stages.append("c-96-books")
     assert program.lineage(of_c) == stages
     for scale in program.SCALES.values():
         for _, trainings in scale.values():
@@ -93,7 +92,6 @@ def test_the_record_written_is_of_these_trainings(program, tmp_path, monkeypatch
     program.make("C", settings, trainings, tmp_path / "runs", tmp_path, set())
     record = json.loads((tmp_path / "melnyk_net_c.json").read_text())
     stages = ["c-48", "c-96", "c-96-hands", "c-96-more", "c-96-last", "c-96-two"]
-    stages.append("c-96-books")
     assert record["runs"] == [{"name": name} for name in stages]
 
 

@@ -39,6 +39,43 @@ def test_to_the_same_size_it_is_a_copy():
     np.testing.assert_array_equal(ops.convert_to_numpy(small.weights[0]), before)
 
 
+def test_a_mean_has_the_means_of_all_weights_and_leaves_the_networks_alone():
+    networks = [random_net(seed) for seed in range(3)]
+    for number, network in enumerate(networks):  # statistics of normalisations, too
+        network.set_weights([number + 1 + weight for weight in network.get_weights()])
+    before = [network.get_weights() for network in networks]
+    mean = transfer.averaged(networks)
+    assert (mean.name, mean.input_shape) == (networks[0].name, networks[0].input_shape)
+    for found, *of in zip(mean.get_weights(), *before, strict=True):
+        np.testing.assert_allclose(found, np.mean(of, axis=0, dtype=np.float64), rtol=1e-5)
+    for network, weights in zip(networks, before, strict=True):
+        for now, then in zip(network.get_weights(), weights, strict=True):
+            np.testing.assert_array_equal(now, then)
+
+
+def test_the_mean_of_a_network_and_itself_answers_as_it_does():
+    one = random_net()
+    both = transfer.averaged([one, one])
+    np.testing.assert_allclose(*(m.predict(images(16), verbose=0) for m in (one, both)), rtol=1e-4)
+
+
+def test_what_has_no_mean():
+    with pytest.raises(ValueError, match="Received: 1"):
+        transfer.averaged([random_net()])
+    with pytest.raises(ValueError, match="the same shapes"):
+        transfer.averaged([random_net(), random_net(input_size=32)])
+
+
+def test_a_network_drops_what_it_is_told_to():
+    network = random_net()
+    transfer.dropping(network, 0.125)
+    assert network.get_layer("dropout").rate == 0.125
+    with pytest.raises(ValueError, match="Received: dropout=-1"):
+        transfer.dropping(network, -1)
+    with pytest.raises(ValueError, match="no layer that drops"):
+        transfer.dropping(keras.Sequential([keras.Input((4,)), keras.layers.Dense(2)]), 0.5)
+
+
 @pytest.mark.parametrize("side", [8, 40])
 def test_a_network_cannot_shrink(side):
     small = random_net(input_size=32)
