@@ -9,7 +9,7 @@ What was measured goes into data/results/optimizers.json after each training. In
 on where it stopped; more seeds are added to those that are there.
 
     python benchmarks/optimizers.py                   three seeds, half an hour on two quiet cores
-    python benchmarks/optimizers.py --characters 20 --images 256 --seeds 1 --out try.json
+    python benchmarks/optimizers.py --characters 20 --images 256 --seeds 1 --runs try --out try.json
 """
 
 import argparse
@@ -20,9 +20,9 @@ import keras
 import numpy as np
 
 from hccr_lib.characters import LEVEL1
+from hccr_lib.cli_images import synthetic_described
 from hccr_lib.datasets.normalize import resize_images
 from hccr_lib.datasets.stream import fresh
-from hccr_lib.datasets.synthesis import SYNTHESIS_VERSION
 from hccr_lib.evaluation import predict
 from hccr_lib.files import atomic_file
 from hccr_lib.models import melnyk_net
@@ -35,6 +35,8 @@ OUT = ROOT / "data" / "results" / "optimizers.json"
 RECIPES, RATES = ("fast", "muon"), (0.001, 0.002, 0.004)
 SIDE, WIDTH, DROPOUT, BATCH, COPIED = 32, 0.5, 0.2, 128, 0.6
 TRAINING_SEED, TEST_SEED = 12_000, 7_100_000
+PRECISION = "float32" if emulates_bfloat16() else "mixed_bfloat16"
+WRITTEN = synthetic_described(COPIED)
 
 
 def written(characters, n, seed, epoch=0):
@@ -44,6 +46,7 @@ def written(characters, n, seed, epoch=0):
 
 def trained(recipe, rate, seed, characters, arguments):
     """The network, and the record of its training."""
+    keras.config.set_dtype_policy(PRECISION)  # clear_session forgets it
     keras.utils.set_random_seed(seed)
     network = melnyk_net(
         "C",
@@ -63,7 +66,7 @@ def trained(recipe, rate, seed, characters, arguments):
         learning_rate=rate,
         seed=seed,
         characters=characters,
-        description=f"synthetic, version {SYNTHESIS_VERSION}, {COPIED} copied",
+        description=f"{arguments.images} images: {WRITTEN}",
         verbose=0,
     )
     return network, record
@@ -81,7 +84,7 @@ def main() -> None:
     parser.add_argument("--runs", type=Path, default=Path("runs") / "optimizers")
     parser.add_argument("--out", type=Path, default=OUT)
     arguments = parser.parse_args()
-    keras.config.set_dtype_policy("float32" if emulates_bfloat16() else "mixed_bfloat16")
+    keras.config.set_dtype_policy(PRECISION)
     chosen = np.random.default_rng(0).permutation(len(LEVEL1))[: arguments.characters]
     characters = "".join(LEVEL1[k] for k in sorted(chosen))
     images, labels = written(characters, arguments.tested, TEST_SEED)
@@ -94,7 +97,7 @@ def main() -> None:
         "epochs": arguments.epochs,
         "batch_size": BATCH,
         "tested": arguments.tested,
-        "synthesis": SYNTHESIS_VERSION,
+        "written": WRITTEN,
     }
     rows = {recipe: {str(rate): {} for rate in RATES} for recipe in RECIPES}
     if arguments.out.exists():

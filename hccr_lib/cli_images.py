@@ -26,7 +26,7 @@ def synthetic_described(copied):
     name = f"synthetic, version {SYNTHESIS_VERSION}"
     if copied:
         name += f" (a share of {copied:g} copied from {', '.join(copybooks())}"
-        name += "; half of it from those that hold every character)"
+        name += "; at least half of it from those that hold every character)"
     return name
 
 

@@ -50,7 +50,7 @@ def going_on(start_from, asked, precision):
     elif asked["attentions"] is not None:
         model = attending(model, asked["attentions"], _or(asked["dropout"], 0.5))
     elif asked["dropout"] is not None:
-        dropping(model, asked["dropout"])
+        model = dropping(model, asked["dropout"])
     return model, classes
 
 

@@ -137,7 +137,7 @@ def train(
         typer.Option(
             metavar="MODEL[,MODEL...]",
             help="Go on from this run, .keras or .npz file or shipped network, and its classes; or "
-            "from the mean weights of several relatives.",
+            "from the mean of the weights of several that went on from the same network.",
         ),
     ] = None,
     validation: Annotated[

@@ -34,7 +34,9 @@ LINES = [
 
 @cache
 def record(name: str) -> dict:
-    (path,) = (ROOT / "data").rglob(f"{name}.json")
+    # `next` holds weights that are not in use yet.
+    paths = (ROOT / "data").rglob(f"{name}.json")
+    (path,) = (each for each in paths if each.parent.name != "next")
     return json.loads(path.read_text(encoding="utf-8"))
 
 

@@ -163,7 +163,8 @@ def test_a_run_killed_by_the_system_resumes(whole_run, tmp_path):
     assert same_weights(resumed, expected)
 
 
-def test_half_precision_with_a_scaled_loss_resumes_too(tmp_path):
+@pytest.mark.parametrize("recipe", ["fast", "muon"])
+def test_half_precision_with_a_scaled_loss_resumes_too(recipe, tmp_path):
     def killed(epoch):
         if epoch == 2:
             raise Killed
@@ -177,11 +178,12 @@ def test_half_precision_with_a_scaled_loss_resumes_too(tmp_path):
     finally:
         keras.config.set_dtype_policy(before)
     other.set_weights(whole.get_weights())
-    train(whole, tiny_data, run_dir=tmp_path / "whole", **OPTIONS)
+    options = {"recipe": recipe, **OPTIONS}
+    train(whole, tiny_data, run_dir=tmp_path / "whole", **options)
     assert isinstance(whole.optimizer, keras.optimizers.LossScaleOptimizer)
     with pytest.raises(Killed):
-        train(other, killed, run_dir=tmp_path / "run", **OPTIONS)
-    record = train(resumed, tiny_data, run_dir=tmp_path / "run", **OPTIONS)
+        train(other, killed, run_dir=tmp_path / "run", **options)
+    record = train(resumed, tiny_data, run_dir=tmp_path / "run", **options)
     assert same_weights(whole, resumed)
     assert all(np.isfinite(epoch["loss"]) for epoch in record["epochs"])
 
@@ -446,9 +448,30 @@ def test_muon_does_not_ask_how_large_a_gradient_is():
     np.testing.assert_allclose(*changes, rtol=1e-3, atol=1e-8)
 
 
+def test_muon_goes_along_what_earlier_gradients_have_left():
+    rng = np.random.default_rng(6)
+    value, *gradients = rng.normal(size=(4, 3, 3, 4, 6)).astype("float32")
+    optimizer = recipe("muon").optimizer(0.02, 10)
+    variable = keras.Variable(value, name="kernel")
+    optimizer.exclude_from_weight_decay([variable])
+    expected, momentum = value.astype(float), 0.0
+    for gradient in gradients:
+        rate = float(keras.ops.convert_to_numpy(optimizer.learning_rate))
+        optimizer.apply([gradient], [variable])
+        momentum = 0.95 * momentum + gradient.astype(float)
+        x = (gradient + 0.95 * momentum).reshape(36, 6).T
+        x /= np.linalg.norm(x)
+        for _ in range(5):
+            s = x @ x.T
+            x = 3.4445 * x - 4.7750 * s @ x + 2.0315 * s @ s @ x
+        expected -= 0.2 * 6 * rate * x.T.reshape(value.shape)
+    np.testing.assert_allclose(keras.ops.convert_to_numpy(variable), expected, atol=1e-5)
+
+
 def test_muon_leaves_what_is_no_convolution_of_features_to_adam():
     rng = np.random.default_rng(5)
-    shapes = [(3, 3, 1, 8), (6, 6, 8), (8, 9), (9,)]  # first layer, GWAP, dense kernel, bias
+    # First layer, one filter for each channel, GWAP, dense kernel, bias.
+    shapes = [(3, 3, 1, 8), (3, 3, 8, 1), (6, 6, 8), (8, 9), (9,)]
     values, gradients = (
         [rng.normal(size=shape).astype("float32") for shape in shapes] for _ in range(2)
     )

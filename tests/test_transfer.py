@@ -67,9 +67,13 @@ def test_what_has_no_mean():
 
 
 def test_a_network_drops_what_it_is_told_to():
-    network = random_net()
-    transfer.dropping(network, 0.125)
-    assert network.get_layer("dropout").rate == 0.125
+    network = random_net(dropout=0.0)
+    dropping = transfer.dropping(network, 0.5)
+    assert (dropping.get_layer("dropout").rate, network.get_layer("dropout").rate) == (0.5, 0.0)
+    read = [m(images(16)[:4].astype("float32"), training=False) for m in (network, dropping)]
+    np.testing.assert_allclose(*map(ops.convert_to_numpy, read), rtol=1e-5)
+    one, other = (ops.convert_to_numpy(dropping(images(16)[:4], training=True)) for _ in range(2))
+    assert (one != other).any()  # by chance, which a layer built for 0 has none of
     with pytest.raises(ValueError, match="Received: dropout=-1"):
         transfer.dropping(network, -1)
     with pytest.raises(ValueError, match="no layer that drops"):

@@ -65,9 +65,9 @@ def copybooks(character: str | None = None) -> tuple[str, ...]:
 def copybook(character: str, at: float) -> str:
     """The name of one of the copybooks that hold a character.
 
-    Of all choices, half fall on the copybooks that hold every character, and in either half each
-    that holds this one is as likely. So a character that Japan writes in another way, of which
-    only those copybooks know, is not the only one to be learnt from them.
+    Half of the choices fall on the copybooks that hold every character and half on the others, if
+    any; within either half all are as likely. If all copybooks were, what is written otherwise in
+    Japan would be learnt from the hands of the first kind far more often than what is not.
 
     Args:
         character: of GB2312 level 1.

@@ -50,25 +50,34 @@ def enlarged(model, input_size):
 
 
 def dropping(model, dropout):
-    """Sets how many of its features a network drops while it goes on training, in place.
+    """The same network with another dropout, to go on training it.
 
     A network that can't yet read what it is shown needs less of it than one that knows its images
-    by heart. Models are used, not trained, when `weights=` builds them: those have their
-    function's default, whatever their training had.
+    by heart. One that `weights=` builds has its function's default, whatever it was trained with.
 
     Args:
         model: A network with one `Dropout` or more.
         dropout: Share of the features, 0 to below 1.
 
+    Returns:
+        An uncompiled model of the same layers; `model` is left as it is.
+
     Raises:
         ValueError: A share that is none, or a network that has nothing to be changed.
     """
     check_dropout(dropout)
-    layers = [layer for layer in model.layers if isinstance(layer, keras.layers.Dropout)]
-    if not layers:
+    if not any(isinstance(layer, keras.layers.Dropout) for layer in model.layers):
         raise ValueError(f"{model.name} has no layer that drops features")
-    for layer in layers:
-        layer.rate = dropout
+
+    def rebuilt(layer):  # a layer that dropped nothing has no generator of random numbers
+        config = layer.get_config()
+        if isinstance(layer, keras.layers.Dropout):
+            config["rate"] = dropout
+        return layer.__class__.from_config(config)
+
+    other = keras.models.clone_model(model, clone_function=rebuilt)
+    other.set_weights(model.get_weights())
+    return other
 
 
 def averaged(models):
@@ -79,6 +88,10 @@ def averaged(models):
     often reads what neither has learnt from better than both (Wortsman et al. 2022a, "Model
     soups", arXiv:2203.05482, and 2022b, arXiv:2109.01903). It costs what one of them costs.
     Networks that began apart have nothing in common that could be averaged.
+
+    Means and variances of normalisations are averaged like weights. That is only near what the
+    mean network would measure; training that goes on from it corrects them. Dropout and precision
+    are those of the first.
 
     Args:
         models: Two networks or more, of the same layers and shapes.
@@ -93,8 +106,10 @@ def averaged(models):
         raise ValueError(f"a mean takes two networks or more. Received: {len(models)}")
     shapes = [[tuple(weight.shape) for weight in model.weights] for model in models]
     if any(other != shapes[0] for other in shapes[1:]):
-        names = ", ".join(model.name for model in models)
-        raise ValueError(f"{names} must have weights of the same shapes to be averaged")
+        received = ", ".join(
+            f"{m.name} {m.input_shape[1:]}, {m.count_params():,} weights" for m in models
+        )
+        raise ValueError(f"a mean is of weights of the same shapes. Received: {received}")
     mean = keras.models.clone_model(models[0])
     mean.set_weights(
         [np.mean(each, axis=0) for each in zip(*(m.get_weights() for m in models), strict=True)]

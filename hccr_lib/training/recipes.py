@@ -1,7 +1,7 @@
 """Training recipes: which optimizer, which learning rate, how long.
 
-`melnyk` and `mcanet` are the papers'. `fast` reaches a useful network in a few epochs on a CPU, and
-`muon` one that reads more from as many images.
+`melnyk` and `mcanet` are the papers'. `fast` reaches a useful network in a few epochs on a CPU;
+`muon` is the same with another optimizer for convolutions.
 """
 
 import math
@@ -48,8 +48,8 @@ def recipe(name):
             after every four epochs; 16 epochs, at whose end it is a thousandth of the first.
             "fast": AdamW with a short warmup and cosine decay; batch 64; 12 epochs. The decay of
             the weights is the optimizer's: an L2 term in the loss would be rescaled by Adam.
-            "muon": As "fast", but convolutions learn by Muon (`ConvolutionalMuon`), and all by
-            batches of 128.
+            "muon": As "fast", but convolutions after the first learn by Muon
+            (`ConvolutionalMuon`); batch 128.
 
     Returns:
         A `Recipe`.
@@ -111,16 +111,18 @@ class ConvolutionalMuon(keras.optimizers.AdamW):
 
     Adam gives every weight a step of about the same size. But a layer's gradient, as a matrix, has
     a few directions that are far longer than the rest, and so have Adam's steps. Muon makes all
-    directions of a step equally long (Jordan et al. 2024, https://kellerjordan.github.io/posts/muon),
-    and here as large as 0.2 of Adam's, so that one learning rate and one decay serve both (Liu et
-    al. 2025, arXiv:2502.16982, eq. 4). A kernel `(height, width, in, out)` is a matrix of
-    `height * width * in` rows; that of the first layer, which sees one channel, is left to Adam.
+    directions of a step equally long (Jordan et al. 2024,
+    https://kellerjordan.github.io/posts/muon), and here with a root mean square of about 0.2 of
+    the learning rate, as Adam's usually have, so that one rate and one decay serve both (Liu et al.
+    2025, arXiv:2502.16982, eq. 4). A kernel `(height, width, in, out)` is a matrix of
+    `height * width * in` rows. One with a single channel on either side, such as the first layer's,
+    is left to Adam.
 
     `keras.optimizers.Muon` leaves all convolutions to Adam, and older Keras does not have it.
     """
 
     def update_step(self, gradient, variable, learning_rate):
-        if len(variable.shape) != 4 or variable.shape[2] == 1:
+        if len(variable.shape) != 4 or 1 in tuple(variable.shape)[2:]:
             super().update_step(gradient, variable, learning_rate)
             return
         gradient = ops.cast(gradient, variable.dtype)

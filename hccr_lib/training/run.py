@@ -75,7 +75,7 @@ def train(
             place, with losses of its own; its inputs are images, or [images, labels]. Such as
             `hccr_lib.models.comparative_losses.comparative`, or one that makes a
             `hccr_lib.training.distillation.Distiller`. What is saved at the end is `model`.
-        recipe: "fast", "melnyk" or "mcanet", see `hccr_lib.training.recipe`.
+        recipe: "fast", "muon", "melnyk" or "mcanet", see `hccr_lib.training.recipe`.
         epochs, batch_size, learning_rate: Instead of the recipe's.
         validation: `(images, labels)`, measured after each epoch.
         transform: `(images, rng) -> images`, done to the images of each batch: augmentation,
