@@ -61,7 +61,11 @@ def finish(model, run_dir, record):
     check_room(run_dir, model.variables)
     part = run_dir / "part.keras"
     # Without what it was compiled with: to load it, nobody needs an optimizer of ours.
-    keras.Model(model.input, model.output, name=model.name).save(part)
+    compiled, model.compiled = model.compiled, False
+    try:
+        model.save(part)
+    finally:
+        model.compiled = compiled
     part.replace(run_dir / "model.keras")
     record["finished"] = True
     write_record(run_dir, record)
