@@ -7,6 +7,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import keras
 from keras import ops
@@ -67,24 +68,15 @@ def recipe(name):
             optimizer=lambda learning_rate, steps: keras.optimizers.SGD(learning_rate, 0.9),
             epoch_rate=_divide_when_stuck if name == "melnyk" else _divide_every_four,
         )
-    if name == "fast":
+    if name in ("fast", "muon"):
+        fast = name == "fast"
         return Recipe(
-            name="fast",
+            name=name,
             epochs=12,
-            batch_size=64,
+            batch_size=64 if fast else 128,
             learning_rate=2e-3,
             keeps_regularizers=False,
-            optimizer=_adamw_cosine,
-            epoch_rate=None,
-        )
-    if name == "muon":
-        return Recipe(
-            name="muon",
-            epochs=12,
-            batch_size=128,
-            learning_rate=2e-3,
-            keeps_regularizers=False,
-            optimizer=_muon_cosine,
+            optimizer=partial(_decaying, keras.optimizers.AdamW if fast else ConvolutionalMuon),
             epoch_rate=None,
         )
     raise ValueError(
@@ -134,7 +126,7 @@ class ConvolutionalMuon(keras.optimizers.AdamW):
         self.assign_sub(variable, rate * ops.reshape(step, variable.shape))
 
 
-def orthogonalized(matrix, steps=5):
+def orthogonalized(matrix):
     """The matrix with its singular values made alike: U V^T of U S V^T, approximately.
 
     Each Newton-Schulz iteration applies an odd polynomial to all singular values. Jordan's is so
@@ -143,7 +135,6 @@ def orthogonalized(matrix, steps=5):
 
     Args:
         matrix: `(n, m)`.
-        steps: How many iterations.
 
     Returns:
         `(n, m)`, of the same dtype.
@@ -151,18 +142,10 @@ def orthogonalized(matrix, steps=5):
     wide = matrix.shape[0] <= matrix.shape[1]
     x = matrix if wide else ops.transpose(matrix)
     x = x / (ops.norm(x) + 1e-7)
-    for _ in range(steps):
+    for _ in range(5):
         square = x @ ops.transpose(x)
         x = 3.4445 * x + (-4.7750 * square + 2.0315 * square @ square) @ x
     return x if wide else ops.transpose(x)
-
-
-def _muon_cosine(learning_rate, total_steps):
-    return _decaying(ConvolutionalMuon, learning_rate, total_steps)
-
-
-def _adamw_cosine(learning_rate, total_steps):
-    return _decaying(keras.optimizers.AdamW, learning_rate, total_steps)
 
 
 def _decaying(optimizer_class, learning_rate, total_steps):
