@@ -10,10 +10,10 @@ Every step is a command that you can type; a step that was interrupted goes on w
 =====  =======================================================  ==============================
 tiny   C, width 1/8, 16x16 then 32x32, 1,024 images each, and   a minute; reads nothing
        MCANet from it
-quick  C at 48x48, from it A, B and C at 96x96, and from C      about 18 hours on two cores,
+quick  C at 48x48, from it A, B and C at 96x96, and from C      about 20 hours on two cores,
        MCANet and the student: 6.1 million images from          more than a day without AMX
        strokes; then running hand: the student on 1.1 million
-       images, C on 1.4, A, B and MCANet on 0.1 each; width 1/2
+       images, C on 2.4, A, B and MCANet on 0.1 each; width 1/2
 full   A, B, C and MCANet (two attentions) as published,        a large GPU with 16 CPU cores
        96x96, 6.8 million images each; a half-width C, and from
        it the student of full-width C, 6.8 million images each
@@ -26,11 +26,12 @@ import re
 import subprocess
 import sys
 from pathlib import Path
+from typing import NamedTuple
 
 ROOT = Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT))
 
-from hccr_lib.evaluation import load_model  # noqa: E402  (all need the path above)
+from hccr_lib.cli_networks import started  # noqa: E402  (all need the path above)
 from hccr_lib.models import mcanet, melnyk_net, student  # noqa: E402
 from hccr_lib.models.backend import accelerators, emulates_bfloat16  # noqa: E402
 from hccr_lib.models.weights import PRETRAINED, save_pretrained  # noqa: E402
@@ -52,6 +53,9 @@ _LOSSES = "--losses contrastive,region"
 # Then running hand: the student alone, being the fastest to learn it, and the others taught by it;
 # Model C at last by the student and MCANet together.
 # The later stages take seeds of their own: images that no stage before has seen.
+# Then Model C goes on taught by nobody, with another optimizer, each time from the mean of all that
+# it has been since. Each of these reads more of what is made than what it began as, and less of
+# what is real; a mean of them, which ships, reads more of both.
 _FROM_48 = (
     f"--start-from {{c-48}} --input-size 96 --augment {_QUICK} --learning-rate 0.0005 --epochs 13"
 )
@@ -78,25 +82,35 @@ _MCANET = {name: _STUDENT[name] for name in ("c-48", "c-96")} | {
     " --learning-rate 0.0005 --epochs 4 --seed 5",
 }
 _TAUGHT = "--teacher {s-96-hands}"
+_MUON = f"--recipe muon {_AS_READ} {_SHORT} --learning-rate 0.0015"
 _FOUR = f"{_TAUGHT} {_AS_READ} {_SHORT} --learning-rate 0.0007 --epochs 4 --seed 5"
 _TINY = {
     "c-16": f"{_NEW} --width 0.125 --input-size 16 --images-per-epoch 512 --epochs 2",
     "c-32": "--start-from {c-16} --input-size 32 --images-per-epoch 512 --epochs 2",
 }
-# For each scale and network: what its function builds it from, and its trainings, the last of which
-# gives the weights. A training's name is that of its folder.
+
+
+class Plan(NamedTuple):
+    """How the weights of one network are made."""
+
+    settings: dict  # what its function builds it from
+    trainings: dict[str, str]  # the options of each, by the name of its folder, in order
+    mean_of: dict[str, int] | None = None  # whose mean ships, in how many parts; else the last
+
+
+# For each scale and network.
 SCALES = {
     "tiny": {
-        "C": (
+        "C": Plan(
             {"variant": "C", "width": 0.125, "input_size": 32},
             _TINY,
         ),
-        "M": (
+        "M": Plan(
             {"attentions": 2, "width": 0.125, "input_size": 32},
             _TINY
             | {"m-32": "--start-from {c-32} --attentions 2 --images-per-epoch 512 --epochs 2"},
         ),
-        "S": (
+        "S": Plan(
             {"width": 0.125, "input_size": 32},
             _TINY
             | {
@@ -106,7 +120,7 @@ SCALES = {
         ),
     },
     "quick": {
-        "C": (
+        "C": Plan(
             {"variant": "C", "width": 0.5, "input_size": 96},
             _STUDENT
             | _MCANET
@@ -119,9 +133,17 @@ SCALES = {
                 " --learning-rate 0.0005 --epochs 4 --seed 5",
                 "c-96-two": "--start-from {c-96-last} --teacher {s-96-hands},{m-96-hands}"
                 f" {_AS_READ} {_SHORT} --learning-rate 0.0008 --epochs 22 --seed 11",
+                "c-96-books": "--start-from {c-96-two} --dropout 0"
+                f" {_MUON} --epochs 18 --seed 13",
+                "c-96-mean": "--start-from {c-96-two},{c-96-books} --dropout 0.2"
+                f" {_MUON} --epochs 20 --seed 14",
+                "c-96-thirds": "--start-from {c-96-two},{c-96-books},{c-96-mean} --dropout 0.2"
+                f" --augment {_MUON} --epochs 16 --seed 15",
             },
+            # The first two are in what the others began with, too.
+            {"c-96-two": 2, "c-96-books": 2, "c-96-mean": 1, "c-96-thirds": 1},
         ),
-        "A": (
+        "A": Plan(
             {"variant": "A", "width": 0.5, "input_size": 96},
             _STUDENT
             | {
@@ -129,7 +151,7 @@ SCALES = {
                 "a-96-hands": f"--start-from {{a-96}} {_FOUR}",
             },
         ),
-        "B": (
+        "B": Plan(
             {"variant": "B", "width": 0.5, "input_size": 96},
             _STUDENT
             | {
@@ -137,21 +159,21 @@ SCALES = {
                 "b-96-hands": f"--start-from {{b-96}} {_FOUR}",
             },
         ),
-        "M": (
+        "M": Plan(
             {"attentions": 2, "width": 0.5, "input_size": 96},
             _MCANET,
         ),
-        "S": ({"width": 0.5, "input_size": 96}, _STUDENT),
+        "S": Plan({"width": 0.5, "input_size": 96}, _STUDENT),
     },
     "full": {
-        variant: (
+        variant: Plan(
             {"variant": variant, "width": 1.0, "input_size": 96},
             {variant.lower(): f"{_FULL} --variant {variant} --pooling-starts-as mean"},
         )
         for variant in "CBA"
     }
     | {
-        "M": (
+        "M": Plan(
             {"attentions": 2, "width": 1.0, "input_size": 96},
             {
                 "m-apart": f"{_FULL} --attentions 2 --losses none",
@@ -160,7 +182,7 @@ SCALES = {
                 " --images-per-epoch 375500 --epochs 6",
             },
         ),
-        "S": (
+        "S": Plan(
             {"width": 0.5, "input_size": 96},
             {
                 "c": f"{_FULL} --variant C --pooling-starts-as mean",
@@ -203,29 +225,28 @@ def main() -> None:
     out = arguments.out or (Path("weights-tiny") if scale == "tiny" else shipped)
     runs = arguments.runs / f"weights-{scale}"
     asked: set[str] = set()  # what networks have in common is asked for once
-    for variant, (settings, trainings) in SCALES[scale].items():
+    for variant, plan in SCALES[scale].items():
         if variant in arguments.variants:
-            make(variant, settings, trainings, runs, out, asked)
+            make(variant, plan, runs, out, asked)
 
 
 def usual_scale() -> str:
     return "full" if accelerators() else "quick"
 
 
-def lineage(trainings: dict[str, str]) -> list[str]:
-    """The trainings that the weights of the last one went through, in order: no teacher's."""
-    names = [list(trainings)[-1]]
-    while start := re.search(r"--start-from \{([\w-]+)\}", trainings[names[0]]):
-        names.insert(0, start[1])
-    return names
+def lineage(plan: Plan) -> list[str]:
+    """The trainings that the weights which ship went through, in order: no teacher's."""
+    found = set(plan.mean_of or [list(plan.trainings)[-1]])
+    for name in reversed(plan.trainings):  # each goes on from earlier ones
+        if name in found and (start := re.search(r"--start-from (\S+)", plan.trainings[name])):
+            found |= set(re.findall(r"{([\w-]+)}", start[1]))
+    return [name for name in plan.trainings if name in found]
 
 
-def make(
-    variant: str, settings: dict, trainings: dict, runs: Path, out: Path, asked: set[str]
-) -> None:
+def make(variant: str, plan: Plan, runs: Path, out: Path, asked: set[str]) -> None:
     """Trains one network, and writes its weights once all of its trainings are finished."""
-    folders = {name: runs / name for name in trainings}
-    for name, options in trainings.items():
+    folders = {name: runs / name for name in plan.trainings}
+    for name, options in plan.trainings.items():
         if emulates_bfloat16():
             options = options.replace("mixed_bfloat16", "float32")
         command = ["train", str(folders[name]), *options.format_map(folders).split()]
@@ -238,14 +259,19 @@ def make(
 
     # Built anew, it computes in float32 whatever it was trained in.
     build = {"M": mcanet, "S": student}.get(variant, melnyk_net)
-    network = build(**settings)
-    network.set_weights(load_model(folders[name])[0].get_weights())
-    records = [read_record(folders[name]) for name in lineage(trainings)]
+    network = build(**plan.settings)
+    parts = [each for each, times in (plan.mean_of or {name: 1}).items() for _ in range(times)]
+    trained, _ = started(",".join(str(folders[each]) for each in parts))
+    network.set_weights(trained.get_weights())
+    records = [read_record(folders[each]) for each in lineage(plan)]
     for record in records:
         del record["characters"]  # level 1, as the settings say
     file = out / f"{network.name}.npz"
     save_pretrained(
-        network, file, settings={"num_classes": 3755, **settings}, record={"runs": records}
+        network,
+        file,
+        settings={"num_classes": 3755, **plan.settings},
+        record={"runs": records} | ({"mean_of": plan.mean_of} if plan.mean_of else {}),
     )
     print(file)
 

@@ -13,9 +13,14 @@ import keras
 import numpy as np
 import pytest
 
+from hccr_lib import cli_networks
 from hccr_lib.evaluation import load_model
 from hccr_lib.models import mcanet, melnyk_net, student, transfer, weights
 
+STAGES = [
+    *("c-48", "c-96", "c-96-hands", "c-96-more", "c-96-last", "c-96-two"),
+    *("c-96-books", "c-96-mean", "c-96-thirds"),
+]
 PROGRAM = Path(__file__).parents[1] / "data" / "make_weights.py"
 
 
@@ -70,29 +75,39 @@ def program():
 
 
 def test_a_record_has_the_trainings_of_these_weights_and_no_teachers(program):
-    _, of_c = program.SCALES["quick"]["C"]
-    assert {"s-96-hands", "m-96-hands"} < set(of_c)  # made first, for they teach C
-    stages = ["c-48", "c-96", "c-96-hands", "c-96-more", "c-96-last", "c-96-two"]
-    assert program.lineage(of_c) == stages
+    of_c = program.SCALES["quick"]["C"]
+    assert {"s-96-hands", "m-96-hands"} < set(of_c.trainings)  # made first, for they teach C
+    assert program.lineage(of_c) == STAGES
     for scale in program.SCALES.values():
-        for _, trainings in scale.values():
-            found = program.lineage(trainings)
-            assert found[-1] == list(trainings)[-1]
-            assert "--start-from" not in trainings[found[0]]
+        for plan in scale.values():
+            found = program.lineage(plan)
+            assert found[-1] == list(plan.trainings)[-1]
+            assert "--start-from" not in plan.trainings[found[0]]
+            assert set(plan.mean_of or ()) <= set(found)
 
 
-def test_the_record_written_is_of_these_trainings(program, tmp_path, monkeypatch):
-    settings, trainings = program.SCALES["quick"]["C"]
-    settings = {**settings, "width": 0.125, "input_size": 16}
+def test_what_is_written_is_the_mean_of_these_trainings(program, tmp_path, monkeypatch):
+    plan = program.SCALES["quick"]["C"]
+    plan = plan._replace(settings={**plan.settings, "width": 0.125, "input_size": 16})
+
+    def trained(folder):
+        network = melnyk_net(**plan.settings)
+        value = 2.0 ** list(plan.mean_of).index(Path(folder).name)
+        network.set_weights([np.full(w.shape, value) for w in network.weights])
+        return network, []
+
     monkeypatch.setattr(program.subprocess, "run", lambda *_, **__: None)
-    monkeypatch.setattr(program, "load_model", lambda _: (melnyk_net(**settings), None))
+    monkeypatch.setattr(cli_networks, "load_model", trained)
     monkeypatch.setattr(
         program, "read_record", lambda folder: {"name": folder.name, "characters": ""}
     )
-    program.make("C", settings, trainings, tmp_path / "runs", tmp_path, set())
+    program.make("C", plan, tmp_path / "runs", tmp_path, set())
     record = json.loads((tmp_path / "melnyk_net_c.json").read_text())
-    stages = ["c-48", "c-96", "c-96-hands", "c-96-more", "c-96-last", "c-96-two"]
-    assert record["runs"] == [{"name": name} for name in stages]
+    assert record["runs"] == [{"name": name} for name in STAGES]
+    assert record["mean_of"] == plan.mean_of == dict(zip(STAGES[-4:], (2, 2, 1, 1), strict=True))
+    mean = (1 + 1 + 2 + 2 + 4 + 8) / 6
+    with np.load(tmp_path / "melnyk_net_c.npz") as arrays:
+        assert all((arrays[name] == mean).all() for name in arrays)
 
 
 @pytest.mark.parametrize(("imitated", "precision"), [(True, "float32"), (False, "mixed_bfloat16")])
@@ -108,6 +123,6 @@ def test_where_bfloat16_is_imitated_trainings_compute_in_float32(
     monkeypatch.setattr(program, "emulates_bfloat16", lambda: imitated)
     monkeypatch.setattr(program.subprocess, "run", stop)
     with pytest.raises(KeyboardInterrupt):
-        program.make("C", *program.SCALES["quick"]["C"], tmp_path, tmp_path, set())
+        program.make("C", program.SCALES["quick"]["C"], tmp_path, tmp_path, set())
     (command,) = asked
     assert command[command.index("--precision") + 1] == precision

@@ -34,9 +34,7 @@ LINES = [
 
 @cache
 def record(name: str) -> dict:
-    # `next` holds weights that are not in use yet.
-    paths = (ROOT / "data").rglob(f"{name}.json")
-    (path,) = (each for each in paths if each.parent.name != "next")
+    (path,) = (ROOT / "data").rglob(f"{name}.json")
     return json.loads(path.read_text(encoding="utf-8"))
 
 
