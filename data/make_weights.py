@@ -54,8 +54,8 @@ _LOSSES = "--losses contrastive,region"
 # Model C at last by the student and MCANet together.
 # The later stages take seeds of their own: images that no stage before has seen.
 # Then Model C goes on taught by nobody, with another optimizer, each time from the mean of all that
-# it has been since. Each of these reads more of what is made than what it began as, and less of
-# what is real; a mean of them, which ships, reads more of both.
+# it has been since. Each of these alone reads less of real cursive handwriting than what it began
+# as; a mean of them, which ships, reads more (data/results/averages.json).
 _FROM_48 = (
     f"--start-from {{c-48}} --input-size 96 --augment {_QUICK} --learning-rate 0.0005 --epochs 13"
 )
