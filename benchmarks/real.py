@@ -5,8 +5,9 @@ Each network reads every real image that is there, among all 3,755 characters: `
 40 characters, cursive). Then it reads synthetic handwriting by writers that it has never seen. The
 real images are only read; the record holds their characters and what was answered, no picture.
 How sure an answer is stands there twice: as the network says it, and at the temperature that was
-fitted on synthetic images such as Models A, B, C and MCANet learnt from last, but from all
-copybooks, of which they knew three. (The student knew as many, and its images were augmented.)
+fitted on synthetic images such as Model C learnt from in its last stage but one. Models A, B and
+MCANet knew three of the copybooks; so did the student, whose images were augmented, as C's are in
+its last stage.
 What it read goes into data/results/real.json, from which a chapter of the book is made.
 
     python benchmarks/real.py                        all networks that come with the course
