@@ -126,7 +126,11 @@ def test_the_record_agrees_with_itself(networks):
                 assert len(written) == len(top5) == len(images["probability"]) == result["n"]
                 assert len(images["tempered"]) == result["n"]
                 moved = np.array(images["tempered"]) - np.array(images["probability"])
-                assert (moved if surer else -moved).min() >= -1e-4 and abs(moved).max() > 0.01
+                assert (moved if surer else -moved).min() >= -1e-4
+                # They move with the logarithm of the temperature, up to what rounding leaves.
+                turn = abs(np.log(each["temperature"]))
+                assert 0.1 * turn - 1e-4 < abs(moved).max() < 10 * turn + 1e-4
+                assert abs(moved).max() > 0
                 assert right == sum(w == t[0] for w, t in zip(written, top5, strict=True))
             else:
                 stated = {}
