@@ -2,8 +2,9 @@
 
 Model C as it ships is a mean of four trainings, each of which went on from earlier ones (`mean_of`
 in data/make_weights.py). Every choice of one to all of them reads the images of
-`icdar2013-sample` and the test images of `hwdb-sample`, and handwriting by one synthetic writer
-that no training has met: once by one network whose weights are the mean of theirs
+`icdar2013-sample` and the test images of `hwdb-sample`; its training images, from which none has
+learnt, and by which the mean that ships was not chosen; and handwriting by one synthetic writer
+that no training has met. Once by one network whose weights are the mean of theirs
 (`hccr_lib.models.transfer.averaged`), once by all of them, by the mean of their logits, which costs
 as many times as much. Then the mean that ships does, to which some contribute twice.
 
@@ -35,6 +36,7 @@ from hccr_lib.training.record import environment
 
 ROOT = Path(__file__).resolve().parent.parent
 OUT = ROOT / "data" / "results" / "averages.json"
+UNTOUCHED = ("hwdb-sample", "train")
 sys.path.insert(0, str(ROOT / "data"))
 from make_weights import SCALES  # noqa: E402  (needs the path above)
 
@@ -75,7 +77,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()
     try:
-        sets: list[Dataset] = [load(name, split=split) for name, split in REAL]
+        sets: list[Dataset] = [load(name, split=split) for name, split in (*REAL, UNTOUCHED)]
     except (ValueError, OSError) as error:
         sys.exit(f"{error}; HCCR_DATA_DIR names the folder that holds the samples")
     sets.append(load("synthetic", writers=1, seed=SYNTHETIC_SEED))
