@@ -10,12 +10,13 @@ as many times as much. Then the mean that ships does, to which some contribute t
 
 What was read goes into data/results/averages.json, without any picture.
 
-    python benchmarks/averages.py                        six minutes on two cores
+    python benchmarks/averages.py                        half an hour on two busy cores
     python benchmarks/averages.py runs/a runs/a runs/b --out try.json
                                             others, of one descent; at last a counts double
 
-The trainings are those that `make weights` leaves in runs/weights-quick. The real images are in
-HCCR_DATA_DIR.
+The trainings are those that `make weights` leaves in runs/weights-quick, and read in the precision
+that they were trained in; the record is of their `.npz` files, in float32, as what ships is. The
+real images are in HCCR_DATA_DIR.
 """
 
 import argparse
@@ -71,8 +72,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parts = SCALES["quick"]["C"].mean_of.items()
-    shipped = [f"runs/weights-quick/{name}" for name, times in parts for _ in range(times)]
+    shipped = [f"runs/weights-quick/{name}" for name in SCALES["quick"]["C"].parts]
     parser.add_argument("networks", nargs="*", default=shipped)
     parser.add_argument("--out", type=Path, default=OUT)
     options = parser.parse_args()

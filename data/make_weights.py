@@ -97,6 +97,12 @@ class Plan(NamedTuple):
     trainings: dict[str, str]  # the options of each, by the name of its folder, in order
     mean_of: dict[str, int] | None = None  # whose mean ships, in how many parts; else the last
 
+    @property
+    def parts(self) -> list[str]:
+        """The trainings whose mean ships, each as often as it counts."""
+        counted = self.mean_of or {list(self.trainings)[-1]: 1}
+        return [name for name, times in counted.items() for _ in range(times)]
+
 
 # For each scale and network.
 SCALES = {
@@ -236,7 +242,7 @@ def usual_scale() -> str:
 
 def lineage(plan: Plan) -> list[str]:
     """The trainings that the weights which ship went through, in order: no teacher's."""
-    found = set(plan.mean_of or [list(plan.trainings)[-1]])
+    found = set(plan.parts)
     for name in reversed(plan.trainings):  # each goes on from earlier ones
         if name in found and (start := re.search(r"--start-from (\S+)", plan.trainings[name])):
             found |= set(re.findall(r"{([\w-]+)}", start[1]))
@@ -260,8 +266,7 @@ def make(variant: str, plan: Plan, runs: Path, out: Path, asked: set[str]) -> No
     # Built anew, it computes in float32 whatever it was trained in.
     build = {"M": mcanet, "S": student}.get(variant, melnyk_net)
     network = build(**plan.settings)
-    parts = [each for each, times in (plan.mean_of or {name: 1}).items() for _ in range(times)]
-    trained, _ = started(",".join(str(folders[each]) for each in parts))
+    trained, _ = started(",".join(str(folders[each]) for each in plan.parts))
     network.set_weights(trained.get_weights())
     records = [read_record(folders[each]) for each in lineage(plan)]
     for record in records:
